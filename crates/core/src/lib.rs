@@ -1,0 +1,1 @@
+//! The ayni-core crate.

@@ -1,0 +1,1 @@
+//! The ayni-node crate.

@@ -1,0 +1,231 @@
+//! What providers offer and what both sides agree to.
+
+use std::fmt;
+
+use minicbor::{Decode, Encode};
+
+use crate::id::{BatchKey, Digest, JobId, LeaseId, NodeAddr, NodeId};
+use crate::quantity::{Amount, Fuel, Time};
+use crate::task::EngineId;
+
+/// The exact runner binary that executes, by digest, and its readable version.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct EngineBuild {
+    /// BLAKE3 of the runner executable.
+    #[n(0)]
+    pub digest: Digest,
+    /// For people: `ayni-runner 0.1.0, wasmtime 48.0.8, x86_64`.
+    #[n(1)]
+    pub version: String,
+}
+
+/// Prices in the token's smallest unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Price {
+    /// Per 1,000,000,000 fuel, rounded up per task.
+    #[n(0)]
+    pub per_gigafuel: Amount,
+    /// Per mebibyte of code compiled, rounded up, once per program and lease.
+    #[n(1)]
+    pub per_code_mebibyte: Amount,
+    /// Per mebibyte of declared inputs and outputs moved, rounded up per task.
+    #[n(2)]
+    pub per_data_mebibyte: Amount,
+}
+
+impl Price {
+    /// What a task costs: each part rounded up to the token's smallest unit, saturating.
+    #[must_use]
+    pub fn of(&self, fuel: Fuel, code_bytes: u64, data_bytes: u64) -> Amount {
+        let part = |price: Amount, quantity: u64, unit: u128| {
+            price.0.saturating_mul(u128::from(quantity)).div_ceil(unit)
+        };
+        Amount(
+            part(self.per_gigafuel, fuel.0, 1_000_000_000)
+                .saturating_add(part(self.per_code_mebibyte, code_bytes, 1 << 20))
+                .saturating_add(part(self.per_data_mebibyte, data_bytes, 1 << 20)),
+        )
+    }
+}
+
+/// What a node does for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Roles {
+    /// Runs tasks.
+    #[n(0)]
+    pub provider: bool,
+    /// Keeps and answers offers.
+    #[n(1)]
+    pub directory: bool,
+    /// Forwards packets for nodes behind NAT.
+    #[n(2)]
+    pub relay: bool,
+}
+
+/// One part of the jail around the runner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(index_only)]
+#[allow(missing_docs)]
+pub enum Wall {
+    #[n(0)]
+    UserNamespace,
+    #[n(1)]
+    MountNamespace,
+    #[n(2)]
+    NetworkNamespace,
+    #[n(3)]
+    PidNamespace,
+    #[n(4)]
+    Seccomp,
+    #[n(5)]
+    Landlock,
+    #[n(6)]
+    Rlimits,
+    #[n(7)]
+    CgroupMemory,
+    #[n(8)]
+    CgroupCpu,
+    #[n(9)]
+    CgroupPids,
+    #[n(10)]
+    NoNewPrivileges,
+}
+
+impl fmt::Display for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UserNamespace => "user namespace",
+            Self::MountNamespace => "mount namespace",
+            Self::NetworkNamespace => "network namespace",
+            Self::PidNamespace => "pid namespace",
+            Self::Seccomp => "seccomp",
+            Self::Landlock => "landlock",
+            Self::Rlimits => "rlimits",
+            Self::CgroupMemory => "cgroup memory",
+            Self::CgroupCpu => "cgroup cpu",
+            Self::CgroupPids => "cgroup pids",
+            Self::NoNewPrivileges => "no_new_privs",
+        })
+    }
+}
+
+/// The walls that stand, sorted.
+pub type Walls = Vec<Wall>;
+
+/// A provider's statement of what it has and asks. Signed and expiring.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Offer {
+    /// Who offers.
+    #[n(0)]
+    pub node: NodeId,
+    /// Counts up; a higher one replaces a lower one.
+    #[n(1)]
+    pub sequence: u64,
+    /// When it was made.
+    #[n(2)]
+    pub issued: Time,
+    /// When it ends.
+    #[n(3)]
+    pub expires: Time,
+    /// Tasks it runs at once.
+    #[n(4)]
+    pub slots: u32,
+    /// Slots free when the offer was made.
+    #[n(5)]
+    pub slots_free: u32,
+    /// Linear memory a task may ask for, in bytes.
+    #[n(6)]
+    pub memory_bytes: u64,
+    /// Blob storage it lends, in bytes.
+    #[n(7)]
+    pub disk_bytes: u64,
+    /// Contracts it runs.
+    #[n(8)]
+    pub engines: Vec<EngineId>,
+    /// With what.
+    #[n(9)]
+    pub build: EngineBuild,
+    /// Fuel a slot does per second, as it measured itself; not verified.
+    #[n(10)]
+    pub fuel_per_second: u64,
+    /// What it asks.
+    #[n(11)]
+    pub price: Price,
+    /// Walls that stand around its runner; not verified.
+    #[n(12)]
+    pub walls: Walls,
+    /// Where it says it is (ISO 3166 code); not verified.
+    #[n(13)]
+    pub region: Option<String>,
+    /// How to reach it.
+    #[n(14)]
+    pub addr: NodeAddr,
+}
+
+/// An agreement on prices and limits, signed by both.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Lease {
+    /// Drawn by the requester.
+    #[n(0)]
+    pub id: LeaseId,
+    /// For which job.
+    #[n(1)]
+    pub job: JobId,
+    /// Who asks.
+    #[n(2)]
+    pub requester: NodeId,
+    /// Who works.
+    #[n(3)]
+    pub provider: NodeId,
+    /// Contract.
+    #[n(4)]
+    pub engine: EngineId,
+    /// Build the provider promises to use.
+    #[n(5)]
+    pub build: EngineBuild,
+    /// Tasks at once.
+    #[n(6)]
+    pub slots: u32,
+    /// Linear memory of one task at most, in bytes.
+    #[n(7)]
+    pub memory_bytes: u64,
+    /// Prices.
+    #[n(8)]
+    pub price: Price,
+    /// Fuel per second and slot that the provider undertakes.
+    #[n(9)]
+    pub fuel_per_second: u64,
+    /// Work stops when more than this is unpaid.
+    #[n(10)]
+    pub voucher_step: Amount,
+    /// Stake reserved for this lease.
+    #[n(11)]
+    pub stake_reserved: Amount,
+    /// Key that signs this lease's batches.
+    #[n(12)]
+    pub batch_key: BatchKey,
+    /// From when.
+    #[n(13)]
+    pub issued: Time,
+    /// Until when.
+    #[n(14)]
+    pub expires: Time,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn price_rounds_each_part_up_and_saturates() {
+        let price = Price {
+            per_gigafuel: Amount(1_000),
+            per_code_mebibyte: Amount(7),
+            per_data_mebibyte: Amount(u128::MAX),
+        };
+        assert_eq!(price.of(Fuel(0), 0, 0), Amount(0));
+        assert_eq!(price.of(Fuel(1), 0, 0), Amount(1));
+        assert_eq!(price.of(Fuel(1_000_000_001), 1, 0), Amount(1_002));
+        assert_eq!(price.of(Fuel(1), 1, 1 << 21), Amount((u128::MAX >> 20) + 1 + 1 + 1));
+    }
+}

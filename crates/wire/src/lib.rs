@@ -1,0 +1,25 @@
+//! How the nouns of Ayni travel: canonical encoding, hashes, signatures, frames and messages.
+//!
+//! The fuzz boundary: whatever a peer, a runner or a file hands us becomes a value here or is
+//! refused here. Deliberately not here: what a message means (`ayni-core`), sockets, keys at rest.
+
+mod batch;
+mod canonical;
+mod check;
+mod message;
+pub mod runner;
+mod sign;
+mod ticket;
+
+pub use batch::{
+    BatchProof, BatchSignature, batch_hash, leaf_hash, merkle_proof, merkle_root,
+    recover_batch_key, verify_proof,
+};
+pub use canonical::{DecodeError, decode, encode};
+pub use check::{TaskError, check_task, check_tree, digest, outcome_digest, task_id};
+pub use message::{
+    Assign, Delivered, FullLease, Hello, Message, PROTOCOL_VERSION, Query, ReceiptFile, Refusal,
+    RefusalCode, SignedBatch,
+};
+pub use sign::{BatchSigner, Domain, NodeKey, SignatureError, Signed, verify_node};
+pub use ticket::{Ticket, TicketError};
