@@ -4,7 +4,7 @@ use std::fmt;
 
 use minicbor::{Decode, Encode};
 
-use crate::id::{BatchKey, Digest, JobId, LeaseId, NodeAddr, NodeId};
+use crate::id::{BatchKey, Digest, LeaseId, NodeAddr, NodeId};
 use crate::quantity::{Amount, Fuel, Time};
 use crate::task::EngineId;
 
@@ -162,53 +162,51 @@ pub struct Offer {
     pub addr: NodeAddr,
 }
 
-/// An agreement on prices and limits, signed by both.
+/// An agreement between two nodes on prices and limits, signed by both. It serves all jobs of its
+/// requester, so that several jobs share the slots.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Lease {
     /// Drawn by the requester.
     #[n(0)]
     pub id: LeaseId,
-    /// For which job.
-    #[n(1)]
-    pub job: JobId,
     /// Who asks.
-    #[n(2)]
+    #[n(1)]
     pub requester: NodeId,
     /// Who works.
-    #[n(3)]
+    #[n(2)]
     pub provider: NodeId,
     /// Contract.
-    #[n(4)]
+    #[n(3)]
     pub engine: EngineId,
     /// Build the provider promises to use.
-    #[n(5)]
+    #[n(4)]
     pub build: EngineBuild,
     /// Tasks at once.
-    #[n(6)]
+    #[n(5)]
     pub slots: u32,
     /// Linear memory of one task at most, in bytes.
-    #[n(7)]
+    #[n(6)]
     pub memory_bytes: u64,
     /// Prices.
-    #[n(8)]
+    #[n(7)]
     pub price: Price,
     /// Fuel per second and slot that the provider undertakes.
-    #[n(9)]
+    #[n(8)]
     pub fuel_per_second: u64,
     /// Work stops when more than this is unpaid.
-    #[n(10)]
+    #[n(9)]
     pub voucher_step: Amount,
     /// Stake reserved for this lease.
-    #[n(11)]
+    #[n(10)]
     pub stake_reserved: Amount,
     /// Key that signs this lease's batches.
-    #[n(12)]
+    #[n(11)]
     pub batch_key: BatchKey,
     /// From when.
-    #[n(13)]
+    #[n(12)]
     pub issued: Time,
     /// Until when.
-    #[n(14)]
+    #[n(13)]
     pub expires: Time,
 }
 
