@@ -76,7 +76,9 @@ impl Blobs {
         // Parts without a digest for a name are writers that a crash cut off.
         for entry in fs::read_dir(root.join("part"))? {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().parse::<Digest>().is_err() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let digest = name.strip_suffix(PROOF).unwrap_or(&name);
+            if digest.parse::<Digest>().is_err() {
                 fs::remove_file(entry.path())?;
             }
         }
@@ -111,6 +113,25 @@ impl Blobs {
             .into_iter()
             .map(|area| self.path(area, digest))
             .find(|path| path.is_file())
+    }
+
+    /// Moves a blob from the cache to what is kept; true if it is held at all.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn keep(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let (cached, kept) = (self.path(Area::Cache, digest), self.path(Area::Kept, digest));
+        if kept.is_file() {
+            return Ok(true);
+        }
+        let Ok(meta) = fs::metadata(&cached) else { return Ok(false) };
+        let folder = kept.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder)?;
+        fs::rename(&cached, &kept)?;
+        File::open(folder)?.sync_all()?;
+        let mut used = self.used();
+        *used = used.saturating_sub(meta.len());
+        Ok(true)
     }
 
     /// Opens a blob for reading; gives its length in bytes too. Marks it as used.
@@ -186,15 +207,21 @@ impl Blobs {
         })
     }
 
-    /// The part file of a blob that is being fetched, with what an earlier try left in it.
+    /// The part files of a blob that is being fetched, with what an earlier try left in them.
     ///
     /// # Errors
-    /// When it can't be opened.
+    /// When they can't be opened.
     pub fn partial(&self, digest: &Digest) -> Result<Partial, StoreError> {
-        let path = self.root.join("part").join(digest.to_string());
-        let file =
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
-        Ok(Partial { path, file })
+        let open = |path: &Path| {
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)
+        };
+        let path = self.part(digest);
+        let (file, proof) = (open(&path)?, open(&proof_path(&path))?);
+        Ok(Partial { path, file, proof })
+    }
+
+    fn part(&self, digest: &Digest) -> PathBuf {
+        self.root.join("part").join(digest.to_string())
     }
 
     /// Turns a part file into a blob, checking every byte of it.
@@ -202,7 +229,8 @@ impl Blobs {
     /// # Errors
     /// When its digest is another (the part is removed), or there is no room.
     pub fn finish_partial(&self, area: Area, digest: &Digest) -> Result<u64, StoreError> {
-        let Partial { path, mut file } = self.partial(digest)?;
+        let Partial { path, mut file, .. } = self.partial(digest)?;
+        fs::remove_file(proof_path(&path))?;
         file.seek(SeekFrom::Start(0))?;
         let mut hasher = blake3::Hasher::new();
         let bytes = io::copy(&mut file, &mut hasher)?;
@@ -290,13 +318,20 @@ struct CacheFile {
     used: SystemTime,
 }
 
-/// The part file of a fetch.
+/// The part files of a fetch, open for reading and writing.
 #[derive(Debug)]
 pub struct Partial {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Open for reading and writing, at its beginning.
+    path: PathBuf,
+    /// The bytes.
     pub file: File,
+    /// What proves those that are there; the transport's own format.
+    pub proof: File,
+}
+
+const PROOF: &str = ".proof";
+
+fn proof_path(part: &Path) -> PathBuf {
+    part.with_extension("proof")
 }
 
 /// A blob being written.
@@ -385,6 +420,8 @@ mod tests {
         assert!(blobs.file(&first).is_some() && blobs.file(&third).is_some());
         assert!(blobs.file(&kept).is_some());
         assert_eq!(blobs.cache_bytes(), 8);
+        assert!(blobs.keep(&first).unwrap() && !blobs.keep(&second).unwrap());
+        assert_eq!(blobs.cache_bytes(), 4);
         let error = blobs.insert(Area::Cache, b"more than ten").unwrap_err();
         assert!(matches!(error, StoreError::Full { bytes: 13, .. }), "{error}");
     }
@@ -409,6 +446,7 @@ mod tests {
             Err(StoreError::Mismatch { .. })
         ));
         assert!(blobs.file(&wrong).is_none());
+        assert_eq!(fs::read_dir(dir.path().join("part")).unwrap().count(), 0);
     }
 
     #[test]
