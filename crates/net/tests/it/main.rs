@@ -1,0 +1,8 @@
+//! Real nodes on loopback, one binary because linking one is dear. Waits have a generous end so
+//! that a hang fails instead of blocking; no test passes or fails by how fast the machine is.
+
+mod blobs;
+mod hostile;
+mod messages;
+mod relay;
+mod support;
