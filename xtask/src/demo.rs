@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::shell::{built, cargo, command, output, root, run, say, target};
+use crate::command::{command, output, say, target};
+use crate::shell::{built, cargo, run};
 use crate::{data, python};
 
 const PROVIDERS: usize = 5;
@@ -30,7 +31,7 @@ pub(crate) fn show(stop: bool) -> Result<()> {
     for name in data::EXAMPLES {
         data::stage_example(name)?;
     }
-    let python = python::examples_venv()?;
+    python::with_reference_tools()?;
 
     let began = Instant::now();
     let dir = target().join("demo");
@@ -95,16 +96,12 @@ pub(crate) fn show(stop: bool) -> Result<()> {
 
     title("Against the ordinary tools");
     for job in &jobs {
-        let check = root().join("examples").join(&job.name).join("check.py");
-        let printed = output(Command::new(&python).arg(check).arg(&job.out).current_dir(root()))?;
-        let line = printed.lines().last().unwrap_or_default();
-        let result: Value = serde_json::from_str(line)
-            .with_context(|| format!("the check of {} printed `{line}`", job.name))?;
+        let check = python::check_example(&job.name, &job.out)?;
         println!(
-            "  {:<8} {} values, largest difference {} (allowed {})",
-            job.name, result["compared"], result["max_abs_diff"], result["tolerance"]
+            "  {:<8} {} values, largest difference {:e} (allowed {:e})",
+            job.name, check.compared, check.max_abs_diff, check.tolerance
         );
-        ensure!(result["ok"] == true, "{} differs from its reference", job.name);
+        ensure!(check.ok, "{} differs from its reference: {}", job.name, check.complaints);
     }
 
     title("A receipt, checked by executing its task again");
@@ -220,7 +217,7 @@ impl Network {
         };
         for node in started["nodes"].as_array().into_iter().flatten() {
             let home = text(&node["home"]);
-            let id = output(command(built("ayni"), &["--home", &home, "--json", "id"]).env_remove("AYNI_HOME"))?;
+            let id = output(command(built("ayni")).args(["--home", &home, "--json", "id"]))?;
             let id: Value = serde_json::from_str(&id)?;
             network.nodes.push(Node {
                 name: text(&node["name"]),
@@ -240,8 +237,8 @@ impl Network {
 
     /// `ayni` as the requester's owner would call it.
     fn ayni(&self, args: &[&str]) -> Command {
-        let mut command = command(built("ayni"), args);
-        command.env("AYNI_HOME", &self.requester);
+        let mut command = command(built("ayni"));
+        command.args(args).env("AYNI_HOME", &self.requester);
         command
     }
 

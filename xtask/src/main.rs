@@ -1,10 +1,14 @@
 //! The project's own commands.
 
+mod ci;
 pub mod command;
 pub mod corpus;
 pub mod data;
+mod demo;
 pub mod guests;
 pub mod python;
+mod shell;
+mod test;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,6 +16,10 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 const USAGE: &str = "usage: cargo xtask COMMAND
+  demo [--stop]                 the main job, shown; --stop takes the network down at the end
+  test                          every test
+  ci                            format, lints, documents, dependencies, then every test
+  gen [--check]                 make the generated files; or fail where they would change
   guests [--check | --update]   build the example programs; compare with or replace the committed
   data                          obtain the examples' data and lay it out under target/examples
   examples NAME RESULTS         compare a results folder with the ordinary tool's answer
@@ -31,6 +39,12 @@ fn main() -> ExitCode {
 
 fn run(words: &[&str]) -> Result<()> {
     match words {
+        ["demo"] => demo::show(false)?,
+        ["demo", "--stop"] => demo::show(true)?,
+        ["test"] => test::all()?,
+        ["ci"] => ci::all()?,
+        ["gen"] => ci::generate(false)?,
+        ["gen", "--check"] => ci::generate(true)?,
         ["guests"] => {
             for path in guests::build()? {
                 println!("{}", path.display());
