@@ -11,9 +11,10 @@
 //! - [`Backend`]: what a node has to be able to do
 //! - [`router`], [`serve`], [`Security`]: how it is reached, and by whom
 //! - [`Endpoint`], [`Token`]: how a program on this machine finds a running node
-//! - Client: the other side
+//! - [`Client`]: the other side
 
 mod backend;
+pub mod client;
 pub mod codes;
 mod endpoint;
 mod error;
@@ -24,6 +25,7 @@ mod routes;
 mod security;
 
 pub use backend::{Backend, BlobBody, BlobRead, EventStream};
+pub use client::Client;
 pub use endpoint::{Endpoint, EndpointError, Token};
 pub use error::ApiError;
 pub use openapi::openapi;
