@@ -77,6 +77,14 @@ pub struct Check {
 /// # Errors
 /// When the tools can't be installed or the check does not say what it found.
 pub fn check_example(name: &str, results: &Path) -> Result<Check> {
+    if !results.is_dir() {
+        bail!(
+            "there is no results folder `{}`\nhint: ayni run -f target/examples/{name}/job.toml -o \
+             {}",
+            results.display(),
+            results.display()
+        );
+    }
     let python = with_reference_tools()?;
     let script = crate::data::stage_example(name)?.join("check.py");
     let done = command(&python)
