@@ -49,7 +49,8 @@ pub fn with_reference_tools() -> Result<PathBuf> {
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .args(["--no-deps", "--only-binary=:all:", "-r"])
             .arg(&wanted),
-    )?;
+    )
+    .context("can't install the reference tools\nhint: they need Python 3.11 or newer")?;
     std::fs::write(&installed, text)
         .with_context(|| format!("can't write `{}`", installed.display()))?;
     Ok(python)
