@@ -10,21 +10,31 @@ import datetime
 import json
 import pathlib
 import sys
+import tomllib
 
 import numpy as np
 
 TOLERANCE = 1e-9
-REPLICATES = 2000
 BLOCK = 52
 MASK = (1 << 64) - 1
 SHOWN = ["rise_ppm_per_year", "rise_at_end_ppm_per_year", "yearly_swing_ppm"]
+
+
+def asked_for():
+    """The replicates that the job file beside this script asks for."""
+    with open(pathlib.Path(__file__).resolve().parent / "job.toml", "rb") as file:
+        span = tomllib.load(file)["range"]
+    return range(span["from"], span["to"])
 
 
 def results(folder):
     lines = {}
     for file in sorted(pathlib.Path(folder).rglob("stdout")):
         for line in file.read_text().splitlines():
-            row = json.loads(line)
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise SystemExit(f"error: {file}: `{line[:80]}` is not JSON: {error}") from error
             if row["replicate"] in lines:
                 raise SystemExit(f"error: replicate {row['replicate']} is in the results twice")
             lines[row["replicate"]] = row
@@ -80,8 +90,8 @@ class Reference:
 def main(folder, record):
     reference = Reference(record)
     found = results(folder)
-    problems = [f"replicate {n} is missing" for n in range(REPLICATES) if n not in found]
-    problems += [f"replicate {n} was not asked for" for n in found if not 0 <= n < REPLICATES]
+    problems = [f"replicate {n} is missing" for n in asked_for() if n not in found]
+    problems += [f"replicate {n} was not asked for" for n in found if n not in asked_for()]
     compared, worst = 0, 0.0
     for number, row in sorted(found.items()):
         for name, theirs in reference.replicate(number).items():

@@ -25,7 +25,10 @@ def results(folder):
     lines = {}
     for file in sorted(pathlib.Path(folder).rglob("stdout")):
         for line in file.read_text().splitlines():
-            row = json.loads(line)
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise SystemExit(f"error: {file}: `{line[:80]}` is not JSON: {error}") from error
             if row["outage"] in lines:
                 raise SystemExit(f"error: outage {row['outage']} is in the results twice")
             lines[row["outage"]] = row

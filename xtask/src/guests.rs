@@ -113,21 +113,7 @@ pub enum Prebuilt {
 /// # Errors
 /// When a committed guest is not what its source gives, or not what its note says.
 pub fn check_prebuilt() -> Result<Prebuilt> {
-    let path = note_path();
-    let text =
-        fs::read_to_string(&path).with_context(|| format!("can't read `{}`", path.display()))?;
-    let note: Value =
-        serde_json::from_str(&text).with_context(|| format!("`{}` is damaged", path.display()))?;
-    for name in GUESTS {
-        let found = crate::data::digest(&prebuilt(name))?;
-        if note["blake3"][name] != found.as_str() {
-            bail!(
-                "examples/{name}/{name}.wasm has the digest {found}, its note says {}\nhint: \
-                 cargo xtask guests --update",
-                note["blake3"][name]
-            );
-        }
-    }
+    let note = committed_note()?;
     let built = build()?;
     let here = toolchain()?.identity;
     if note["toolchain"] != here.as_str() {
@@ -143,6 +129,26 @@ pub fn check_prebuilt() -> Result<Prebuilt> {
         }
     }
     Ok(Prebuilt::Same)
+}
+
+/// What the note beside the committed guests says, once it is sure that it speaks of them.
+fn committed_note() -> Result<Value> {
+    let path = note_path();
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("can't read `{}`", path.display()))?;
+    let note: Value =
+        serde_json::from_str(&text).with_context(|| format!("`{}` is damaged", path.display()))?;
+    for name in GUESTS {
+        let found = crate::data::digest(&prebuilt(name))?;
+        if note["blake3"][name] != found.as_str() {
+            bail!(
+                "examples/{name}/{name}.wasm has the digest {found}, its note says {}\nhint: \
+                 cargo xtask guests --update",
+                note["blake3"][name]
+            );
+        }
+    }
+    Ok(note)
 }
 
 fn note_path() -> PathBuf {
@@ -309,4 +315,27 @@ fn assemble(folder: &Path, linker: &Path) -> Result<()> {
     fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755))?;
     fs::remove_dir_all(&seed)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn committed_guests_are_those_of_their_note() {
+        let note = committed_note().unwrap();
+        assert!(note["toolchain"].as_str().is_some_and(|words| words.starts_with("rustc ")));
+    }
+
+    #[test]
+    fn committed_guests_hold_no_path_of_the_machine_that_built_them() {
+        let here = command::root().display().to_string();
+        for name in GUESTS {
+            let bytes = fs::read(prebuilt(name)).unwrap();
+            for path in [here.as_str(), "/home/", "/.cargo/", "/target/", "/tmp/"] {
+                let found = bytes.windows(path.len()).any(|window| window == path.as_bytes());
+                assert!(!found, "{name}.wasm holds `{path}`");
+            }
+        }
+    }
 }

@@ -53,8 +53,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["guests", "--update"] => guests::update_prebuilt()?,
         ["guests", "--check"] => println!("{:?}", guests::check_prebuilt()?),
         ["data"] => {
-            for name in data::EXAMPLES {
-                println!("{}", data::stage_example(name)?.display());
+            for folder in data::stage_all()? {
+                println!("{}", folder.display());
             }
         }
         ["examples", name, results] => {

@@ -49,7 +49,8 @@ pub fn with_reference_tools() -> Result<PathBuf> {
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .args(["--no-deps", "--only-binary=:all:", "-r"])
             .arg(&wanted),
-    )?;
+    )
+    .context("can't install the reference tools\nhint: they need Python 3.11 or newer")?;
     std::fs::write(&installed, text)
         .with_context(|| format!("can't write `{}`", installed.display()))?;
     Ok(python)
@@ -77,6 +78,14 @@ pub struct Check {
 /// # Errors
 /// When the tools can't be installed or the check does not say what it found.
 pub fn check_example(name: &str, results: &Path) -> Result<Check> {
+    if !results.is_dir() {
+        bail!(
+            "there is no results folder `{}`\nhint: ayni run -f target/examples/{name}/job.toml -o \
+             {}",
+            results.display(),
+            results.display()
+        );
+    }
     let python = with_reference_tools()?;
     let script = crate::data::stage_example(name)?.join("check.py");
     let done = command(&python)

@@ -37,9 +37,24 @@ pub struct Branch {
 }
 
 /// Tables that would change the flow and that this program does not model.
-const NOT_MODELLED: [&str; 15] = [
-    "bus_dc", "motor", "asymmetric_load", "asymmetric_sgen", "storage", "switch", "shunt", "svc",
-    "ssc", "vsc", "line_dc", "trafo3w", "impedance", "ward", "xward",
+const NOT_MODELLED: [&str; 17] = [
+    "bus_dc",
+    "motor",
+    "asymmetric_load",
+    "asymmetric_sgen",
+    "storage",
+    "switch",
+    "shunt",
+    "svc",
+    "ssc",
+    "vsc",
+    "line_dc",
+    "trafo3w",
+    "impedance",
+    "tcsc",
+    "dcline",
+    "ward",
+    "xward",
 ];
 
 impl Network {
@@ -135,7 +150,8 @@ impl Network {
         let open_mva = row.number("i0_percent")? / 100.0 * rated_mva;
         let magnetising_mvar = -(open_mva * open_mva - iron_mw * iron_mw).max(0.0).sqrt();
         let base = bus_lv_kv * bus_lv_kv / self.base_mva / (rated_lv_kv * rated_lv_kv);
-        let open = Complex { re: iron_mw * base * parallel, im: magnetising_mvar * base * parallel };
+        let open =
+            Complex { re: iron_mw * base * parallel, im: magnetising_mvar * base * parallel };
 
         let x = series_reactance(short_circuit, open);
         let ratio = (rated_hv_kv / rated_lv_kv) / (bus_hv_kv / bus_lv_kv);

@@ -119,9 +119,8 @@ impl<'a> Past<'a> {
             })
             .collect();
         let most = NEIGHBOURS_TRIED[NEIGHBOURS_TRIED.len() - 1];
-        let by_distance = |a: &(f64, usize), b: &(f64, usize)| {
-            a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1))
-        };
+        let by_distance =
+            |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1));
         nearest.select_nth_unstable_by(most, by_distance);
         nearest.truncate(most);
         nearest.sort_unstable_by(by_distance);

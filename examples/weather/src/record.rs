@@ -37,12 +37,13 @@ impl Record {
             let cell = |i: usize| cells.get(i).copied().unwrap_or_default();
             let mut values = [0.0; 4];
             for (value, i) in values.iter_mut().zip(numbers) {
-                *value = cell(i)
-                    .parse()
-                    .map_err(|_| format!("line {number} of the record: `{}` is no number", cell(i)))?;
+                *value = cell(i).parse().map_err(|_| {
+                    format!("line {number} of the record: `{}` is no number", cell(i))
+                })?;
             }
-            let (year, day_of_year) = parse_date(cell(date))
-                .ok_or_else(|| format!("line {number} of the record: `{}` is no date", cell(date)))?;
+            let (year, day_of_year) = parse_date(cell(date)).ok_or_else(|| {
+                format!("line {number} of the record: `{}` is no date", cell(date))
+            })?;
             if let Some(before) = days.last()
                 && (year, day_of_year) != following(before)
             {
