@@ -122,6 +122,7 @@ pub(crate) struct Inner {
     pub(crate) blobs: Arc<dyn BlobHost>,
     book: AddressBook,
     peers: Mutex<HashMap<NodeId, Arc<Peer>>>,
+    uses_relays: bool,
     dials: Semaphore,
     handshakes: Arc<Semaphore>,
     stop: CancellationToken,
@@ -145,6 +146,7 @@ impl Net {
         if relay_urls.is_empty() {
             relay_urls.extend(relay.as_ref().and_then(relay::url));
         }
+        let uses_relays = !relay_urls.is_empty();
         let endpoint = bind(&config, relay_urls).await?;
         let mdns = config.mdns.then(|| mdns::join(&endpoint)).flatten();
 
@@ -159,6 +161,7 @@ impl Net {
             blobs,
             book: AddressBook::default(),
             peers: Mutex::default(),
+            uses_relays,
             dials: Semaphore::new(DIALS_MAX),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_HARD_MAX)),
             stop: CancellationToken::new(),
@@ -203,7 +206,7 @@ impl Net {
     /// Waits until a configured relay knows this node; returns at once when none is configured.
     /// Bounded by the caller: an unreachable relay is retried for ever.
     pub async fn online(&self) {
-        if self.inner.has_relays() {
+        if self.inner.uses_relays {
             self.inner.endpoint.online().await;
         }
     }
@@ -274,11 +277,6 @@ impl Inner {
         self.tasks.spawn(async move {
             stop.run_until_cancelled(task).await;
         });
-    }
-
-    fn has_relays(&self) -> bool {
-        self.endpoint.addr().relay_urls().next().is_some()
-            || !iroh::Watcher::get(&mut self.endpoint.home_relay_status()).is_empty()
     }
 
     pub(crate) fn learn(&self, addr: &NodeAddr) {
