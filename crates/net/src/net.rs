@@ -23,7 +23,7 @@ use crate::error::{FetchError, NetError, Undeliverable};
 use crate::frame::{Close, MESSAGE_ALPN, close};
 use crate::limits::{
     DIAL_TIMEOUT, DIALS_MAX, EVENTS_MAX, HANDSHAKE_TIMEOUT, HANDSHAKES_HARD_MAX, HANDSHAKES_MAX,
-    IDLE_TIMEOUT, KEEP_ALIVE, PEERS_MAX, STREAMS_MAX,
+    IDLE_TIMEOUT, KEEP_ALIVE, PEERS_INCOMING_MAX, PEERS_MAX, STREAMS_MAX,
 };
 use crate::peer::{self, Peer};
 use crate::{lock, mdns, relay};
@@ -312,7 +312,7 @@ impl Inner {
         if self.conduct.refuses(to) {
             return Err(Undeliverable::Refused);
         }
-        self.with_peer(to, |peer| peer.push(bytes))?
+        self.with_peer(to, PEERS_MAX, |peer| peer.push(bytes))?
     }
 
     /// The peer's actor, started if there is none. Whatever is given to it under the lock is seen
@@ -320,13 +320,14 @@ impl Inner {
     fn with_peer<R>(
         self: &Arc<Self>,
         node: NodeId,
+        peers_max: usize,
         give: impl FnOnce(&Peer) -> R,
     ) -> Result<R, Undeliverable> {
         let mut peers = lock(&self.peers);
         if let Some(peer) = peers.get(&node) {
             return Ok(give(peer));
         }
-        if peers.len() >= PEERS_MAX {
+        if peers.len() >= peers_max {
             return Err(Undeliverable::TooManyPeers(peers.len()));
         }
         let (peer, offers) = Peer::new(node);
@@ -449,7 +450,8 @@ impl Inner {
         }
         match connection.alpn() {
             MESSAGE_ALPN => {
-                let offered = self.with_peer(node, |peer| peer.offer(connection.clone()));
+                let offered =
+                    self.with_peer(node, PEERS_INCOMING_MAX, |peer| peer.offer(connection.clone()));
                 if !offered.unwrap_or(false) {
                     close(&connection, Close::Busy, "too many connections");
                 }
