@@ -65,7 +65,8 @@ async fn what_cannot_be_delivered_comes_back_with_the_reason() {
     let large = Message::Ping { leases: vec![LeaseId([7; 16]); MESSAGE_BYTES_MAX / 16] };
     let stranger = Node::start(9).await.id();
     let no_key = NodeId([0xff; 32]);
-    let cases: [(&str, NodeId, Message, fn(&Undeliverable) -> bool); 4] = [
+    type Case = (&'static str, NodeId, Message, fn(&Undeliverable) -> bool);
+    let cases: [Case; 4] = [
         ("no address", stranger, numbered(1), |r| matches!(r, Undeliverable::Unreachable(_))),
         ("no key", no_key, numbered(2), |r| matches!(r, Undeliverable::Unreachable(_))),
         ("too long", stranger, large, |r| matches!(r, Undeliverable::TooLong { .. })),
