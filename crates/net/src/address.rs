@@ -9,7 +9,7 @@ use ayni_types::limits::ADDRESSES_MAX;
 use ayni_types::{NodeAddr, NodeId};
 use iroh::{EndpointAddr, EndpointId, RelayUrl};
 
-use crate::limits::ADDRESS_BOOK_MAX;
+use crate::limits::{ADDRESS_BOOK_MAX, RELAY_URL_BYTES_MAX};
 use crate::lock;
 
 /// Addresses by node; the least recently learned node is forgotten when it is full.
@@ -33,7 +33,9 @@ impl AddressBook {
     /// Adds what is said about a node. The newest addresses come first; old ones stay while there
     /// is room, as a node may be reachable at several.
     pub(crate) fn learn(&self, addr: &NodeAddr) {
-        let relay = addr.relay.as_deref().and_then(|url| url.parse::<RelayUrl>().ok());
+        let relay = addr.relay.as_deref().filter(|url| url.len() <= RELAY_URL_BYTES_MAX);
+        let relay = relay.and_then(|url| url.parse::<RelayUrl>().ok());
+        let relay = relay.filter(|url| matches!(url.scheme(), "http" | "https"));
         let entries = &mut *lock(&self.0);
         entries.clock += 1;
         let age = entries.clock;
@@ -47,7 +49,8 @@ impl AddressBook {
         entry.age = age;
         let mut direct: Vec<SocketAddr> = Vec::with_capacity(ADDRESSES_MAX);
         for hint in addr.direct.iter().take(ADDRESSES_MAX).chain(&entry.direct) {
-            let usable = hint.port() != 0 && !hint.ip().is_unspecified();
+            let ip = hint.ip();
+            let usable = hint.port() != 0 && !ip.is_unspecified() && !ip.is_multicast();
             if usable && !direct.contains(hint) && direct.len() < ADDRESSES_MAX {
                 direct.push(*hint);
             }
@@ -110,8 +113,15 @@ mod tests {
         let known = book.endpoint(node).unwrap();
         assert_eq!(known.ip_addrs().count(), ADDRESSES_MAX);
         assert!(known.ip_addrs().all(|a| a.port() >= 100));
-        book.learn(&NodeAddr { node, direct: vec![], relay: Some("not a url".to_owned()) });
-        assert_eq!(book.endpoint(node).unwrap().relay_urls().count(), 1);
+        let long = format!("http://{}", "a".repeat(RELAY_URL_BYTES_MAX));
+        for bad in ["not a url", "file:///etc/passwd", &long] {
+            let direct = vec!["224.0.0.1:53".parse().unwrap(), "0.0.0.0:53".parse().unwrap()];
+            book.learn(&NodeAddr { node, direct, relay: Some(bad.to_owned()) });
+        }
+        let known = book.endpoint(node).unwrap();
+        assert_eq!(known.relay_urls().count(), 1);
+        assert!(known.relay_urls().all(|url| url.as_str() == "http://127.0.0.1:3340/"));
+        assert!(known.ip_addrs().all(|a| a.ip().is_loopback()));
     }
 
     #[test]

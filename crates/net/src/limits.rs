@@ -6,9 +6,12 @@
 
 use std::time::Duration;
 
-/// Peers with a connection or a queue. Incoming connections beyond are refused; 16 MiB of queue
-/// each at worst, a few KiB when idle.
+/// Peers with a connection or a queue: 16 MiB of queue each at worst, a few KiB when idle.
 pub const PEERS_MAX: usize = 512;
+/// Of them, those that came to us: strangers can't take the places of the peers that we want.
+pub const PEERS_INCOMING_MAX: usize = 384;
+/// Longest URL of a relay, in bytes.
+pub const RELAY_URL_BYTES_MAX: usize = 256;
 /// Connections of one peer for messages: one, two after both dialled at once, more only while a
 /// restarted peer's old ones have not timed out.
 pub const LINKS_PER_PEER_MAX: usize = 4;

@@ -23,7 +23,7 @@ use crate::error::{FetchError, NetError, Undeliverable};
 use crate::frame::{Close, MESSAGE_ALPN, close};
 use crate::limits::{
     DIAL_TIMEOUT, DIALS_MAX, EVENTS_MAX, HANDSHAKE_TIMEOUT, HANDSHAKES_HARD_MAX, HANDSHAKES_MAX,
-    IDLE_TIMEOUT, KEEP_ALIVE, PEERS_MAX, STREAMS_MAX,
+    IDLE_TIMEOUT, KEEP_ALIVE, PEERS_INCOMING_MAX, PEERS_MAX, STREAMS_MAX,
 };
 use crate::peer::{self, Peer};
 use crate::{lock, mdns, relay};
@@ -122,6 +122,7 @@ pub(crate) struct Inner {
     pub(crate) blobs: Arc<dyn BlobHost>,
     book: AddressBook,
     peers: Mutex<HashMap<NodeId, Arc<Peer>>>,
+    uses_relays: bool,
     dials: Semaphore,
     handshakes: Arc<Semaphore>,
     stop: CancellationToken,
@@ -145,6 +146,7 @@ impl Net {
         if relay_urls.is_empty() {
             relay_urls.extend(relay.as_ref().and_then(relay::url));
         }
+        let uses_relays = !relay_urls.is_empty();
         let endpoint = bind(&config, relay_urls).await?;
         let mdns = config.mdns.then(|| mdns::join(&endpoint)).flatten();
 
@@ -159,6 +161,7 @@ impl Net {
             blobs,
             book: AddressBook::default(),
             peers: Mutex::default(),
+            uses_relays,
             dials: Semaphore::new(DIALS_MAX),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_HARD_MAX)),
             stop: CancellationToken::new(),
@@ -203,7 +206,7 @@ impl Net {
     /// Waits until a configured relay knows this node; returns at once when none is configured.
     /// Bounded by the caller: an unreachable relay is retried for ever.
     pub async fn online(&self) {
-        if self.inner.has_relays() {
+        if self.inner.uses_relays {
             self.inner.endpoint.online().await;
         }
     }
@@ -276,11 +279,6 @@ impl Inner {
         });
     }
 
-    fn has_relays(&self) -> bool {
-        self.endpoint.addr().relay_urls().next().is_some()
-            || !iroh::Watcher::get(&mut self.endpoint.home_relay_status()).is_empty()
-    }
-
     pub(crate) fn learn(&self, addr: &NodeAddr) {
         if addr.node == self.node() {
             return;
@@ -314,7 +312,7 @@ impl Inner {
         if self.conduct.refuses(to) {
             return Err(Undeliverable::Refused);
         }
-        self.with_peer(to, |peer| peer.push(bytes))?
+        self.with_peer(to, PEERS_MAX, |peer| peer.push(bytes))?
     }
 
     /// The peer's actor, started if there is none. Whatever is given to it under the lock is seen
@@ -322,13 +320,14 @@ impl Inner {
     fn with_peer<R>(
         self: &Arc<Self>,
         node: NodeId,
+        peers_max: usize,
         give: impl FnOnce(&Peer) -> R,
     ) -> Result<R, Undeliverable> {
         let mut peers = lock(&self.peers);
         if let Some(peer) = peers.get(&node) {
             return Ok(give(peer));
         }
-        if peers.len() >= PEERS_MAX {
+        if peers.len() >= peers_max {
             return Err(Undeliverable::TooManyPeers(peers.len()));
         }
         let (peer, offers) = Peer::new(node);
@@ -451,7 +450,8 @@ impl Inner {
         }
         match connection.alpn() {
             MESSAGE_ALPN => {
-                let offered = self.with_peer(node, |peer| peer.offer(connection.clone()));
+                let offered =
+                    self.with_peer(node, PEERS_INCOMING_MAX, |peer| peer.offer(connection.clone()));
                 if !offered.unwrap_or(false) {
                     close(&connection, Close::Busy, "too many connections");
                 }

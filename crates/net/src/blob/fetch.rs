@@ -12,6 +12,7 @@ use ayni_types::{Digest, NodeId};
 use bao_tree::io::BaoContentItem;
 use futures_util::future::join_all;
 use iroh::endpoint::RecvStream;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::blob::partial::{Partial, recorded_size};
@@ -48,6 +49,8 @@ struct Fetch<'a> {
     progress: Progress<'a>,
     received: AtomicU64,
     verified: AtomicU64,
+    /// The last byte was verified: nobody has to be waited for any more.
+    whole: Notify,
 }
 
 /// Why an attempt at a holder ended.
@@ -80,6 +83,7 @@ pub(crate) async fn fetch(
         progress,
         received: AtomicU64::new(0),
         verified: AtomicU64::new(0),
+        whole: Notify::new(),
     };
     let mut failures = Vec::new();
     let fetched = fetch.run(size, from, &mut failures).await;
@@ -230,7 +234,11 @@ impl Fetch<'_> {
                 return Ok(None);
             }
             let at_once = holders.iter().take(HOLDERS_AT_ONCE_MAX);
-            let ended = join_all(at_once.map(|holder| self.drain(*holder, &partial, &spans))).await;
+            let draining = at_once.map(|holder| self.drain(*holder, &partial, &spans));
+            let ended = tokio::select! {
+                ended = join_all(draining) => ended,
+                () = self.whole.notified() => break,
+            };
             for end in ended {
                 if let Some((holder, error)) = end? {
                     holders.retain(|other| *other != holder);
@@ -294,6 +302,9 @@ impl Fetch<'_> {
             let kept = span.start - range.start;
             let total = self.verified.fetch_add(kept, Ordering::Relaxed) + kept;
             (self.progress)(total);
+            if total == size {
+                self.whole.notify_one();
+            }
             if lied {
                 let _ = stream.stop(0_u32.into());
                 return Err(HolderError::Lied { offset: verified }.into());

@@ -204,7 +204,8 @@ fn frame_of_segment(encoded: &[u8]) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_lies_are_told_apart() {
     let contents = bytes(50, 1_000_000);
-    let cases: [(&str, Answer, fn(&HolderError) -> bool); 5] = [
+    type Case = (&'static str, Answer, fn(&HolderError) -> bool);
+    let cases: [Case; 5] = [
         ("another size", Arc::new(|_| (1_000_001, vec![])), |e| {
             matches!(e, HolderError::WrongSize { said: 1_000_001, expected: 1_000_000 })
         }),

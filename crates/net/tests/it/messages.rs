@@ -65,7 +65,8 @@ async fn what_cannot_be_delivered_comes_back_with_the_reason() {
     let large = Message::Ping { leases: vec![LeaseId([7; 16]); MESSAGE_BYTES_MAX / 16] };
     let stranger = Node::start(9).await.id();
     let no_key = NodeId([0xff; 32]);
-    let cases: [(&str, NodeId, Message, fn(&Undeliverable) -> bool); 4] = [
+    type Case = (&'static str, NodeId, Message, fn(&Undeliverable) -> bool);
+    let cases: [Case; 4] = [
         ("no address", stranger, numbered(1), |r| matches!(r, Undeliverable::Unreachable(_))),
         ("no key", no_key, numbered(2), |r| matches!(r, Undeliverable::Unreachable(_))),
         ("too long", stranger, large, |r| matches!(r, Undeliverable::TooLong { .. })),
@@ -104,11 +105,49 @@ async fn a_peer_that_does_not_answer_costs_a_bounded_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_does_not_listen_holds_its_peer_back_and_loses_nothing() {
+    let (mut a, mut b) = (Node::start(1).await, Node::start(2).await);
+    a.net.learn(b.addr());
+    let large = |number: u64| {
+        let Message::Ping { mut leases } = numbered(number) else { unreachable!() };
+        leases.resize(50_000, LeaseId([7; 16]));
+        Message::Ping { leases }
+    };
+    let (mut sent, mut refused) = (0, 0);
+    while refused == 0 {
+        assert!(sent < 1_000, "no limit");
+        a.net.send(b.id(), large(sent));
+        sent += 1;
+        while let Ok(event) = a.events.try_recv() {
+            refused += u64::from(matches!(event, NetEvent::Undelivered { .. }));
+        }
+        tokio::task::yield_now().await;
+    }
+    a.net.send(b.id(), numbered(u64::MAX));
+    let (mut arrived, mut next) = (0, 0);
+    loop {
+        let number = number_of(&b.message().await.1);
+        if number == u64::MAX {
+            break;
+        }
+        assert!(number >= next, "{number} after {next}");
+        next = number + 1;
+        arrived += 1;
+    }
+    while arrived + refused < sent {
+        a.until(|event| matches!(event, NetEvent::Undelivered { .. })).await;
+        refused += 1;
+    }
+    assert_eq!(arrived + refused, sent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restarted_peer_is_recognised_and_talks_at_once() {
-    let (mut a, b) = (Node::start(1).await, Node::start(2).await);
+    let (mut a, mut b) = (Node::start(1).await, Node::start(2).await);
     a.net.learn(b.addr());
     a.net.send(b.id(), numbered(1));
     a.until(|event| matches!(event, NetEvent::PeerUp(_))).await;
+    assert_eq!(number_of(&b.message().await.1), 1);
     drop(b);
     let mut b = Node::start(2).await;
     b.net.learn(a.addr());
@@ -130,10 +169,11 @@ async fn a_restarted_peer_is_recognised_and_talks_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_queued_while_a_peer_is_away_reaches_its_successor() {
-    let (mut a, b) = (Node::start(1).await, Node::start(2).await);
+    let (mut a, mut b) = (Node::start(1).await, Node::start(2).await);
     a.net.learn(b.addr());
     a.net.send(b.id(), numbered(1));
     a.until(|event| matches!(event, NetEvent::PeerUp(_))).await;
+    assert_eq!(number_of(&b.message().await.1), 1);
     b.net.shutdown().await;
     a.until(|event| matches!(event, NetEvent::PeerDown(_))).await;
     let mut b = Node::start(2).await;

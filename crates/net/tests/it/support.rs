@@ -14,41 +14,41 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
 /// When a wait is a hang.
-pub const HANG: Duration = Duration::from_secs(120);
+pub(crate) const HANG: Duration = Duration::from_secs(120);
 
-pub struct Node {
-    pub net: Arc<Net>,
-    pub events: Receiver<NetEvent>,
+pub(crate) struct Node {
+    pub(crate) net: Arc<Net>,
+    pub(crate) events: Receiver<NetEvent>,
 }
 
-pub fn loopback(seed: u8) -> NetConfig {
+pub(crate) fn loopback(seed: u8) -> NetConfig {
     NetConfig { secret: [seed; 32], bind: vec!["127.0.0.1:0".parse().unwrap()], ..<_>::default() }
 }
 
 impl Node {
-    pub async fn start(seed: u8) -> Self {
+    pub(crate) async fn start(seed: u8) -> Self {
         Self::with(loopback(seed), Folder::new()).await
     }
 
-    pub async fn with(config: NetConfig, blobs: Arc<Folder>) -> Self {
+    pub(crate) async fn with(config: NetConfig, blobs: Arc<Folder>) -> Self {
         let (net, events) = Net::start(config, blobs).await.unwrap();
         Self { net: Arc::new(net), events }
     }
 
-    pub fn id(&self) -> NodeId {
+    pub(crate) fn id(&self) -> NodeId {
         self.net.node()
     }
 
-    pub fn addr(&self) -> NodeAddr {
+    pub(crate) fn addr(&self) -> NodeAddr {
         self.net.addr()
     }
 
-    pub async fn event(&mut self) -> NetEvent {
+    pub(crate) async fn event(&mut self) -> NetEvent {
         timeout(HANG, self.events.recv()).await.expect("an event").expect("a living network")
     }
 
     /// The next message; what is said between is skipped.
-    pub async fn message(&mut self) -> (NodeId, Message) {
+    pub(crate) async fn message(&mut self) -> (NodeId, Message) {
         loop {
             if let NetEvent::Message { from, message } = self.event().await {
                 return (from, message);
@@ -57,7 +57,7 @@ impl Node {
     }
 
     /// Waits for one event, skipping others.
-    pub async fn until(&mut self, wanted: impl Fn(&NetEvent) -> bool) -> NetEvent {
+    pub(crate) async fn until(&mut self, wanted: impl Fn(&NetEvent) -> bool) -> NetEvent {
         loop {
             let event = self.event().await;
             if wanted(&event) {
@@ -66,7 +66,7 @@ impl Node {
         }
     }
 
-    pub async fn fetch(
+    pub(crate) async fn fetch(
         &self,
         digest: Digest,
         size: Option<u64>,
@@ -79,39 +79,39 @@ impl Node {
 }
 
 /// A message that carries a number.
-pub fn numbered(number: u64) -> Message {
+pub(crate) fn numbered(number: u64) -> Message {
     let mut lease = [0; 16];
     lease[..8].copy_from_slice(&number.to_le_bytes());
     Message::Ping { leases: vec![LeaseId(lease)] }
 }
 
-pub fn number_of(message: &Message) -> u64 {
+pub(crate) fn number_of(message: &Message) -> u64 {
     let Message::Ping { leases } = message else { panic!("not numbered: {message:?}") };
     u64::from_le_bytes(leases[0].0[..8].try_into().unwrap())
 }
 
 /// Bytes that are different for every seed and don't repeat.
-pub fn bytes(seed: u64, size: usize) -> Vec<u8> {
+pub(crate) fn bytes(seed: u64, size: usize) -> Vec<u8> {
     let mut bytes = vec![0; size];
     blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
 }
 
-pub fn digest(bytes: &[u8]) -> Digest {
+pub(crate) fn digest(bytes: &[u8]) -> Digest {
     Digest(*blake3::hash(bytes).as_bytes())
 }
 
 /// Blobs as files of a folder.
-pub struct Folder {
+pub(crate) struct Folder {
     dir: tempfile::TempDir,
     /// Peers that may have nothing.
-    pub refused: Mutex<Vec<NodeId>>,
-    pub damaged: AtomicUsize,
-    pub full: AtomicBool,
+    pub(crate) refused: Mutex<Vec<NodeId>>,
+    pub(crate) damaged: AtomicUsize,
+    pub(crate) full: AtomicBool,
 }
 
 impl Folder {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             dir: tempfile::tempdir().unwrap(),
             refused: Mutex::default(),
@@ -120,23 +120,23 @@ impl Folder {
         })
     }
 
-    pub fn with(contents: &[u8]) -> Arc<Self> {
+    pub(crate) fn with(contents: &[u8]) -> Arc<Self> {
         let folder = Self::new();
         folder.add(contents);
         folder
     }
 
-    pub fn add(&self, contents: &[u8]) -> Digest {
+    pub(crate) fn add(&self, contents: &[u8]) -> Digest {
         let digest = digest(contents);
         fs::write(self.path(&digest, ""), contents).unwrap();
         digest
     }
 
-    pub fn path(&self, digest: &Digest, suffix: &str) -> PathBuf {
+    pub(crate) fn path(&self, digest: &Digest, suffix: &str) -> PathBuf {
         self.dir.path().join(format!("{digest}{suffix}"))
     }
 
-    pub fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
+    pub(crate) fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
         fs::read(self.path(digest, "")).ok()
     }
 }
