@@ -59,7 +59,11 @@ impl Channel {
     }
 
     /// Sends the order that the jail maker takes from the socket before the runner starts.
-    pub(crate) async fn send_order(&self, order: &JailOrder, runner: BorrowedFd<'_>) -> io::Result<()> {
+    pub(crate) async fn send_order(
+        &self,
+        order: &JailOrder,
+        runner: BorrowedFd<'_>,
+    ) -> io::Result<()> {
         self.send_bytes(&ayni_wire::encode(order), &[runner]).await
     }
 
@@ -70,7 +74,12 @@ impl Channel {
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), ChannelError> {
         match self.send_bytes(&ayni_wire::encode(request), descriptors).await {
-            Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+                ) =>
+            {
                 Err(ChannelError::Closed)
             }
             other => Ok(other?),
@@ -80,7 +89,8 @@ impl Channel {
     async fn send_bytes(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         self.socket
             .async_io(Interest::WRITABLE, |socket| {
-                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+                let mut space =
+                    [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
                 let mut control = SendAncillaryBuffer::new(&mut space);
                 if !descriptors.is_empty()
                     && !control.push(SendAncillaryMessage::ScmRights(descriptors))

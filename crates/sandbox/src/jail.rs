@@ -196,12 +196,7 @@ fn raise_namespaces(
 }
 
 /// The child's last steps. Answers only if it fails.
-fn become_runner(
-    report: &mut Report,
-    order: &JailOrder,
-    exec: &Exec,
-    alive: OwnedFd,
-) -> JailError {
+fn become_runner(report: &mut Report, order: &JailOrder, exec: &Exec, alive: OwnedFd) -> JailError {
     let mut steps = || -> Result<std::convert::Infallible, JailError> {
         let _ = rustix::process::setsid();
         if rustix::process::geteuid().is_root() {
@@ -246,9 +241,7 @@ fn stand_guard(report: &mut Report, child: Pid, held: OwnedFd) -> Result<(), Jai
     os::replace(&null, 0).step("leaving the socket")?;
     os::replace(&null, 2).step("leaving stderr")?;
     let _ = bounds::drop_capabilities();
-    let _ = rustix::process::set_dumpable_behavior(
-        rustix::process::DumpableBehavior::NotDumpable,
-    );
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let watched =
         rustix::process::pidfd_open(child, rustix::process::PidfdFlags::empty()).step("pidfd")?;
     loop {

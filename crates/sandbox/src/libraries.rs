@@ -72,7 +72,10 @@ pub(crate) fn needed(executable: &Path) -> io::Result<Vec<String>> {
     paths.sort();
     paths.dedup();
     if paths.len() > LIBRARIES_MAX {
-        return Err(io::Error::other(format!("{} libraries; at most {LIBRARIES_MAX}", paths.len())));
+        return Err(io::Error::other(format!(
+            "{} libraries; at most {LIBRARIES_MAX}",
+            paths.len()
+        )));
     }
     Ok(paths)
 }

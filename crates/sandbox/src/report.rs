@@ -144,7 +144,8 @@ fn check(report: &RunReport, size: u64, task: &TaskSpec) -> Result<(), ReportErr
 }
 
 fn check_paths(files: &[FileSection]) -> Result<(), ReportError> {
-    let bad = |path: &str, why| ReportError::BadPath { path: path.chars().take(200).collect(), why };
+    let bad =
+        |path: &str, why| ReportError::BadPath { path: path.chars().take(200).collect(), why };
     let mut seen = std::collections::HashSet::new();
     let mut before: Option<&str> = None;
     for file in files {
@@ -171,8 +172,12 @@ mod tests {
     use super::*;
     use ayni_types::{Digest, EngineId, Exhausted, Limits, TrapCode};
 
-    const LIMITS: Limits =
-        Limits { memory_bytes: 1 << 20, fuel: Fuel(1_000), stack_bytes: 1 << 16, output_bytes: 100 };
+    const LIMITS: Limits = Limits {
+        memory_bytes: 1 << 20,
+        fuel: Fuel(1_000),
+        stack_bytes: 1 << 16,
+        output_bytes: 100,
+    };
 
     fn task() -> TaskSpec {
         TaskSpec {

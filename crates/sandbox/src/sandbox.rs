@@ -234,9 +234,8 @@ impl Sandbox {
         rewind(&program)?;
         let file = new_file(config).map_err(|e| disk_fault(&e))?;
         let request = Request::Compile { engine, how };
-        let reply = jail
-            .ask_once(&request, &[program.as_fd(), file.as_fd()], config.compile_timeout)
-            .await;
+        let reply =
+            jail.ask_once(&request, &[program.as_fd(), file.as_fd()], config.compile_timeout).await;
         // The artefact is trusted from here on, so its writer has to be gone.
         jail.control.end().await;
         match reply? {

@@ -269,8 +269,7 @@ impl JailState {
             let skip = words.chars().count().saturating_sub(600);
             words.chars().skip(skip).collect()
         };
-        let detail =
-            if tail.is_empty() { how } else { format!("{how}; its last words: {tail}") };
+        let detail = if tail.is_empty() { how } else { format!("{how}; its last words: {tail}") };
         fault(FaultKind::RunnerCrashed, &detail)
     }
 }

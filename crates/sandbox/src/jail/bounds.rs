@@ -113,10 +113,7 @@ pub(super) fn set_rlimits(order: &JailOrder) -> io::Result<()> {
     for (resource, most) in limits {
         // Never above what we have ourselves: raising is not ours to do.
         let most = rustix::process::getrlimit(resource).maximum.map_or(most, |hard| hard.min(most));
-        rustix::process::setrlimit(
-            resource,
-            Rlimit { current: Some(most), maximum: Some(most) },
-        )?;
+        rustix::process::setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
     Ok(())
 }
@@ -133,8 +130,8 @@ pub(super) fn close_files(readable: &[OwnedFd]) -> io::Result<()> {
             .scope(Scope::from_all(abi))?
             .create()?;
         for file in readable {
-            ruleset = ruleset
-                .add_rule(PathBeneath::new(file, AccessFs::ReadFile | AccessFs::Execute))?;
+            ruleset =
+                ruleset.add_rule(PathBeneath::new(file, AccessFs::ReadFile | AccessFs::Execute))?;
         }
         Ok(ruleset.restrict_self()?.ruleset)
     };

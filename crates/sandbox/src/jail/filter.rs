@@ -177,10 +177,7 @@ fn arch() -> io::Result<TargetArch> {
 }
 
 /// Calls that are allowed with some arguments only.
-fn arguments(
-    rules: &mut Rules,
-    memory_counted: bool,
-) -> Result<(), seccompiler::BackendError> {
+fn arguments(rules: &mut Rules, memory_counted: bool) -> Result<(), seccompiler::BackendError> {
     let is = |argument, value: u64| {
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
     };
@@ -193,7 +190,10 @@ fn arguments(
         )
     };
     let any_of = |argument, values: &[u64]| {
-        values.iter().map(|&v| SeccompRule::new(vec![is(argument, v)?])).collect::<Result<Vec<_>, _>>()
+        values
+            .iter()
+            .map(|&v| SeccompRule::new(vec![is(argument, v)?]))
+            .collect::<Result<Vec<_>, _>>()
     };
     let int = |value: libc::c_int| u64::from(value.cast_unsigned());
 
@@ -266,10 +266,7 @@ fn arguments(
             PR_SET_VMA,
         ],
     )?;
-    process.push(SeccompRule::new(vec![
-        is(0, int(libc::PR_SET_DUMPABLE))?,
-        is(1, 0)?,
-    ])?);
+    process.push(SeccompRule::new(vec![is(0, int(libc::PR_SET_DUMPABLE))?, is(1, 0)?])?);
     process.push(SeccompRule::new(vec![
         is(0, int(libc::PR_SET_PDEATHSIG))?,
         is(1, int(libc::SIGKILL))?,

@@ -54,11 +54,8 @@ pub(super) fn take_parts(order: &JailOrder, attached: &OwnedFd) -> Result<Vec<Pa
 
 /// Makes the new root and enters it; the old one is gone afterwards.
 pub(super) fn enter(parts: &[Part]) -> Result<Exec, JailError> {
-    rustix::mount::mount_change(
-        "/",
-        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-    )
-    .step("making mounts private")?;
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .step("making mounts private")?;
     // Any folder will do as a place to stand on; everything needed from the old root is in hand.
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     let options = c"size=64k,nr_inodes=128,mode=0755";
