@@ -36,6 +36,7 @@ pub fn engine(how: CompileHow) -> wasmtime::Result<Engine> {
         .wasm_wide_arithmetic(false)
         .wasm_custom_page_sizes(false)
         .max_wasm_stack(NATIVE_STACK_BYTES)
+        .async_stack_size(NATIVE_STACK_BYTES + HOST_STACK_BYTES)
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
         .native_unwind_info(false);
