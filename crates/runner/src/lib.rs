@@ -1,1 +1,3 @@
-//! The ayni-runner crate.
+//! The engine behind `ayni-runner`: what a program means under the `wasi1` contract.
+
+pub mod normalise;
