@@ -4,10 +4,9 @@
 
 use ayni_types::limits::PROGRAM_BYTES_MAX;
 use ayni_wire::runner::CheckReport;
-use wasmparser::{
-    Encoding, ExternalKind, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures,
-};
+use wasmparser::{Encoding, ExternalKind, Parser, Payload, TypeRef, ValType, Validator};
 
+use crate::normalise::{self, NormaliseError, Normalised};
 use crate::preview1;
 
 const IMPORTS_SHOWN_MAX: usize = 200;
@@ -34,36 +33,28 @@ impl ProgramKind {
     }
 }
 
-/// The features of the contract.
-#[must_use]
-pub fn features() -> WasmFeatures {
-    WasmFeatures::MUTABLE_GLOBAL
-        | WasmFeatures::SATURATING_FLOAT_TO_INT
-        | WasmFeatures::SIGN_EXTENSION
-        | WasmFeatures::REFERENCE_TYPES
-        | WasmFeatures::MULTI_VALUE
-        | WasmFeatures::BULK_MEMORY
-        | WasmFeatures::SIMD
-        | WasmFeatures::EXTENDED_CONST
-        | WasmFeatures::FLOATS
-        | WasmFeatures::COMPONENT_MODEL
-}
-
 /// Looks at a program.
 #[must_use]
 pub fn check(program: &[u8]) -> CheckReport {
+    check_and_normalise(program).0
+}
+
+/// Looks at a program; what is to be compiled, if it is a module that can run.
+#[must_use]
+pub fn check_and_normalise(program: &[u8]) -> (CheckReport, Option<Normalised>) {
     let mut report = CheckReport { kind: "unknown".to_owned(), ..CheckReport::default() };
     if program.len() as u64 > PROGRAM_BYTES_MAX {
         let bytes = program.len();
         report.problems.push(format!(
             "the program has {bytes} bytes; the limit is {PROGRAM_BYTES_MAX}"
         ));
-        return report;
+        return (report, None);
     }
+    let mut normalised = None;
     match ProgramKind::of(program) {
         Some(ProgramKind::Module) => {
             report.kind = "module".to_owned();
-            check_module(program, &mut report);
+            normalised = check_module(program, &mut report);
         }
         Some(ProgramKind::Component) => {
             report.kind = "component".to_owned();
@@ -76,7 +67,10 @@ pub fn check(program: &[u8]) -> CheckReport {
     report.imports.truncate(IMPORTS_SHOWN_MAX);
     report.problems.truncate(LINES_MAX);
     report.remarks.truncate(LINES_MAX);
-    report
+    if !report.problems.is_empty() {
+        normalised = None;
+    }
+    (report, normalised)
 }
 
 fn not_wasm(program: &[u8]) -> String {
@@ -93,24 +87,24 @@ fn not_wasm(program: &[u8]) -> String {
     format!("not WebAssembly: {hint}")
 }
 
-fn check_module(program: &[u8], report: &mut CheckReport) {
+fn check_module(program: &[u8], report: &mut CheckReport) -> Option<Normalised> {
     let mut seen = Seen::default();
     for payload in Parser::new(0).parse_all(program) {
-        let looked = payload.and_then(|payload| look(&payload, &mut seen, report));
-        if let Err(error) = looked {
-            report.problems.push(format!("malformed: {error}"));
-            return;
+        // What does not parse is said, in better words, by the normaliser.
+        let Ok(payload) = payload else { break };
+        if look(&payload, &mut seen, report).is_err() {
+            break;
         }
     }
-    if let Err(error) = Validator::new_with_features(features()).validate_all(program) {
-        let stock = Validator::new_with_features(WasmFeatures::all()).validate_all(program).is_ok();
-        report.problems.insert(0, if stock {
-            format!("uses a feature that wasi1 does not have: {error}")
-        } else {
-            format!("invalid: {error}")
-        });
-        return;
-    }
+    let normalised = match normalise::normalise(program) {
+        Ok(normalised) => normalised,
+        Err(error) => {
+            report.problems.insert(0, with_hint(&error));
+            return None;
+        }
+    };
+    report.code_bytes = normalised.code_bytes;
+    report.memory_bytes_min = normalised.memory_bytes_min;
     if !seen.start_export {
         report.problems.push(if seen.initialize {
             "exports `_initialize` but no `_start`: a library (reactor), not a command".to_owned()
@@ -120,6 +114,14 @@ fn check_module(program: &[u8], report: &mut CheckReport) {
     }
     if seen.wasi && !seen.memory {
         report.problems.push("exports no memory named `memory`".to_owned());
+    }
+    Some(normalised)
+}
+
+fn with_hint(error: &NormaliseError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; hint: {hint}"),
+        None => error.to_string(),
     }
 }
 
@@ -163,11 +165,6 @@ fn look(
                 check_import(import.module, import.name, import.ty, seen, report);
             }
         }
-        Payload::MemorySection(section) => {
-            for memory in section.clone() {
-                report.memory_bytes_min = memory?.initial.saturating_mul(65_536);
-            }
-        }
         Payload::ExportSection(section) => {
             for export in section.clone() {
                 let export = export?;
@@ -178,9 +175,6 @@ fn look(
                     _ => {}
                 }
             }
-        }
-        Payload::CodeSectionStart { size, .. } => {
-            report.code_bytes = report.code_bytes.saturating_add(u64::from(*size));
         }
         _ => {}
     }
@@ -283,7 +277,7 @@ fn check_component(program: &[u8], report: &mut CheckReport) {
             _ => {}
         }
     }
-    if let Err(error) = Validator::new_with_features(features()).validate_all(program) {
+    if let Err(error) = Validator::new_with_features(normalise::features::COMPONENT).validate_all(program) {
         report.problems.insert(0, format!("invalid under wasi1: {error}"));
         return;
     }

@@ -6,7 +6,7 @@
 use ayni_types::{EngineId, Fault, FaultKind};
 use ayni_wire::runner::{CheckReport, CompileHow};
 
-use crate::check::{ProgramKind, check};
+use crate::check::check_and_normalise;
 use crate::engine::engine;
 use crate::stop::fault;
 
@@ -28,7 +28,7 @@ pub fn compile(
     contract: &EngineId,
     how: CompileHow,
 ) -> Result<Vec<u8>, CompileError> {
-    let mut report = check(program);
+    let (mut report, normalised) = check_and_normalise(program);
     if contract.0 != EngineId::WASI1 {
         let asked: String = contract.0.chars().take(40).collect();
         report.problems.insert(0, format!("engine `{asked}` is unknown; this runner has `wasi1`"));
@@ -36,12 +36,12 @@ pub fn compile(
     if !report.problems.is_empty() {
         return Err(CompileError::Invalid(report));
     }
-    let engine = engine(how).map_err(|e| {
+    let engine = engine(how, 0).map_err(|e| {
         CompileError::Fault(fault(FaultKind::Internal, format!("no engine for {how:?}: {e:#}")))
     })?;
-    let compiled = match ProgramKind::of(program) {
-        Some(ProgramKind::Component) => engine.precompile_component(program),
-        _ => engine.precompile_module(program),
+    let compiled = match &normalised {
+        Some(normalised) => engine.precompile_module(&normalised.module),
+        None => engine.precompile_component(program),
     };
     compiled.map_err(|error| {
         report.problems.push(format!("does not compile: {error:#}"));

@@ -1,21 +1,31 @@
-//! The one configuration of wasmtime, and how fuel is counted.
+//! The one configuration of wasmtime, and the guest's counters.
 //!
-//! Compiling and running must agree on all of it; wasmtime refuses an artefact made otherwise.
+//! Compiling and running must agree on all of it; wasmtime refuses an artefact made otherwise. Its
+//! own fuel is off: the normaliser's counters say what a guest used.
 
+use ayni_types::Exhausted;
 use ayni_wire::runner::CompileHow;
-use wasmtime::{AsContextMut, Config, Engine, Global, OptLevel, Strategy, Val};
+use wasmtime::{AsContextMut, Config, Engine, Global, Instance, OptLevel, Strategy, Val};
 
-/// Native stack a guest may use, in bytes: enough for the largest metered limit on every back end,
-/// so that the meter always says stop first.
-pub const NATIVE_STACK_BYTES: usize = 512 << 20;
+use crate::normalise::{self, FUEL_EXPORT, STACK_EXPORT};
+
 /// Native stack kept for the host's own functions, in bytes.
 pub const HOST_STACK_BYTES: usize = 2 << 20;
 
-/// An engine for one way of compiling.
+/// Native stack a guest may use, in bytes, so that the meter always says stop first.
+///
+/// # Errors
+/// When this machine can't address so much.
+pub fn native_stack_bytes(metered_bytes: u32) -> wasmtime::Result<usize> {
+    Ok(usize::try_from(normalise::native_stack_bytes(metered_bytes))?)
+}
+
+/// An engine for one way of compiling, whose guests may use `stack_bytes` metered bytes of stack
+/// (which does not matter for compiling).
 ///
 /// # Errors
 /// When this machine can't have it.
-pub fn engine(how: CompileHow) -> wasmtime::Result<Engine> {
+pub fn engine(how: CompileHow, stack_bytes: u32) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     match how {
         CompileHow::Optimised => {
@@ -28,6 +38,7 @@ pub fn engine(how: CompileHow) -> wasmtime::Result<Engine> {
             config.strategy(Strategy::Winch);
         }
     }
+    let native_stack_bytes = native_stack_bytes(stack_bytes)?;
     config
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
@@ -35,53 +46,62 @@ pub fn engine(how: CompileHow) -> wasmtime::Result<Engine> {
         .wasm_tail_call(false)
         .wasm_wide_arithmetic(false)
         .wasm_custom_page_sizes(false)
-        .max_wasm_stack(NATIVE_STACK_BYTES)
-        .async_stack_size(NATIVE_STACK_BYTES + HOST_STACK_BYTES)
+        .max_wasm_stack(native_stack_bytes)
+        .async_stack_size(native_stack_bytes + HOST_STACK_BYTES)
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
         .native_unwind_info(false);
-    Meter::configure(&mut config);
     Engine::new(&config)
 }
 
-/// Where a guest's fuel is counted.
+/// The counters that the normaliser put into a guest.
 #[derive(Debug, Clone, Copy)]
-pub enum Meter {
-    /// In wasmtime.
-    Engine,
-    /// In a global that the normaliser put into the module.
-    Global(Global),
+pub struct Meter {
+    fuel: Global,
+    stack: Global,
 }
 
 impl Meter {
-    fn configure(config: &mut Config) {
-        config.consume_fuel(true).cranelift_nan_canonicalization(true);
-    }
-
-    /// Fuel left.
+    /// Finds the counters among a module's exports.
     ///
     /// # Errors
-    /// Never, unless the artefact is not ours.
-    pub fn left(self, mut store: impl AsContextMut) -> wasmtime::Result<u64> {
-        match self {
-            Self::Engine => store.as_context_mut().get_fuel(),
-            Self::Global(global) => match global.get(store) {
-                Val::I64(left) => Ok(u64::try_from(left).unwrap_or(0)),
-                _ => wasmtime::bail!("the fuel counter has another type"),
-            },
-        }
+    /// When the artefact is not one of ours.
+    pub fn of(instance: &Instance, mut store: impl AsContextMut) -> wasmtime::Result<Self> {
+        let mut global = |name| {
+            instance
+                .get_global(&mut store, name)
+                .ok_or_else(|| wasmtime::format_err!("the artefact has no `{name}`"))
+        };
+        Ok(Self { fuel: global(FUEL_EXPORT)?, stack: global(STACK_EXPORT)? })
+    }
+
+    /// Fuel left; below zero when exhausted.
+    pub fn fuel(self, store: impl AsContextMut) -> i64 {
+        self.fuel.get(store).i64().unwrap_or(-1)
     }
 
     /// Sets the fuel that is left.
     ///
     /// # Errors
-    /// Never, unless the artefact is not ours.
-    pub fn set(self, mut store: impl AsContextMut, left: u64) -> wasmtime::Result<()> {
-        match self {
-            Self::Engine => store.as_context_mut().set_fuel(left),
-            Self::Global(global) => {
-                global.set(store, Val::I64(i64::try_from(left).unwrap_or(i64::MAX)))
-            }
+    /// When the artefact is not one of ours.
+    pub fn set_fuel(self, store: impl AsContextMut, left: u64) -> wasmtime::Result<()> {
+        self.fuel.set(store, Val::I64(i64::try_from(left).unwrap_or(i64::MAX)))
+    }
+
+    /// Gives the guest its whole stack, as is due before each call from outside.
+    ///
+    /// # Errors
+    /// When the artefact is not one of ours.
+    pub fn set_stack(self, store: impl AsContextMut, bytes: u32) -> wasmtime::Result<()> {
+        self.stack.set(store, Val::I32(i32::try_from(bytes).unwrap_or(i32::MAX)))
+    }
+
+    /// Which counter ran out, whatever else the end looks like.
+    pub fn exhausted(self, mut store: impl AsContextMut) -> Option<Exhausted> {
+        if self.fuel(&mut store) < 0 {
+            return Some(Exhausted::Fuel);
         }
+        let stack = self.stack.get(store).i32().unwrap_or(-1);
+        (stack < 0).then_some(Exhausted::Stack)
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! serve      one request after another from the daemon's socket
 //! check      what a program is, why it can't run
+//! normalise  program → metered program, the same meaning on every machine
 //! compile    program → artefact              engine   the one wasmtime configuration
 //! run        artefact + task → outcome       output   outcome → descriptor
 //! preview1   WASI functions for modules      host     what they act on    vfs  files
@@ -19,6 +20,7 @@ pub mod engine;
 pub mod errno;
 pub mod host;
 pub mod mapped;
+pub mod normalise;
 pub mod output;
 pub mod preview1;
 pub mod run;

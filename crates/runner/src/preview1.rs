@@ -49,8 +49,8 @@ fn enter(
             _ => wasmtime::bail!("the module exports no memory named `memory`"),
         },
     };
-    let meter = caller.data().meter;
-    let fuel = meter.left(&mut *caller)?;
+    let Some(meter) = caller.data().meter else { wasmtime::bail!("a call before the start") };
+    let fuel = u64::try_from(meter.fuel(&mut *caller)).unwrap_or(0);
     let (bytes, state) = memory.data_and_store_mut(&mut *caller);
     let host = &mut state.host;
     host.fuel = fuel;
@@ -62,7 +62,7 @@ fn enter(
         }
     }
     let left = state.host.fuel;
-    meter.set(&mut *caller, left)?;
+    meter.set_fuel(&mut *caller, left)?;
     match result {
         Ok(()) => Ok(0),
         Err(HostError::Errno(errno)) => Ok(u32::from(errno as u16)),

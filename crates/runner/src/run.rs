@@ -10,12 +10,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ayni_types::{End, Exhausted, Fault, FaultKind, Fuel, TaskSpec, TrapCode};
-use ayni_wire::runner::{CompileHow, RunOrder};
-use wasmtime::{Engine, Linker, Memory, Store, Trap};
+use ayni_wire::runner::RunOrder;
+use wasmtime::{Linker, Memory, Store, Trap};
 
 use crate::cpu::thread_cpu_ns;
-use crate::engine::{HOST_STACK_BYTES, Meter, NATIVE_STACK_BYTES};
+use crate::engine::{HOST_STACK_BYTES, Meter, native_stack_bytes};
 use crate::host::Host;
+use crate::normalise::START_EXPORT;
 use crate::preview1::{self, Fds};
 use crate::socket::Socket;
 use crate::stop::{Stop, fault};
@@ -32,8 +33,8 @@ pub struct State {
     pub fds: Fds,
     /// The guest's memory, once found.
     pub memory: Option<Memory>,
-    /// Where fuel is counted.
-    pub meter: Meter,
+    /// Where fuel and stack are counted, once the guest is there.
+    pub meter: Option<Meter>,
     /// Memory and table limits.
     pub limiter: Limiter,
 }
@@ -64,10 +65,13 @@ pub fn run(
     let task = &order.task;
     ayni_wire::check_task(task)
         .map_err(|e| fault(FaultKind::InvalidProgram, format!("the task is not valid: {e}")))?;
-    let program = loaded.program(task.program, order.how, artefact)?;
+    let stack_bytes = task.limits.stack_bytes;
+    let program = loaded.program(task.program, order.how, stack_bytes, artefact)?;
+    let native = native_stack_bytes(stack_bytes)
+        .map_err(|e| fault(FaultKind::OutOfMemory, format!("{e:#}")))?;
     let thread = std::thread::Builder::new()
         .name("guest".to_owned())
-        .stack_size(NATIVE_STACK_BYTES + HOST_STACK_BYTES);
+        .stack_size(native + HOST_STACK_BYTES);
     std::thread::scope(|scope| {
         let guest = thread
             .spawn_scoped(scope, || run_here(task, program, Arc::clone(socket)))
@@ -90,38 +94,60 @@ fn run_here(task: &TaskSpec, program: &Program, socket: Arc<Socket>) -> Result<F
         host,
         fds,
         memory: None,
-        meter: Meter::Engine,
+        meter: None,
         limiter: Limiter::new(task.limits.memory_bytes),
     };
-    let internal = |e: wasmtime::Error| fault(FaultKind::Internal, format!("{e:#}"));
     let mut store = Store::new(program.engine(), state);
     store.limiter(|state| &mut state.limiter);
-    store.data().meter.set(&mut store, task.limits.fuel.0).map_err(internal)?;
     let result = match program {
-        Program::Module(_, module) => run_module(&mut store, module),
+        Program::Module(_, module) => run_module(&mut store, module, task),
     };
     let meter = store.data().meter;
-    let left = meter.left(&mut store).map_err(internal)?;
+    let left = meter.map_or(0, |m| u64::try_from(m.fuel(&mut store)).unwrap_or(0));
+    let exhausted = meter.and_then(|m| m.exhausted(&mut store));
     let state = store.into_data();
-    let end = match result {
-        Ok(()) => End::Exit(0),
-        Err(error) => end_of(&error, &state.limiter)?,
+    let end = match (exhausted, result) {
+        (_, Err(error)) if fault_in(&error).is_some() => end_of(&error, &state.limiter)?,
+        (Some(what), _) => End::Exhausted(what),
+        (None, Ok(())) => End::Exit(0),
+        (None, Err(error)) => end_of(&error, &state.limiter)?,
     };
     let cpu_ms = thread_cpu_ns().saturating_sub(began) / 1_000_000;
     if matches!(end, End::Exhausted(_)) {
         return Ok(Finished { end, fuel: task.limits.fuel, host: None, cpu_ms });
     }
-    let fuel = Fuel(task.limits.fuel.0.saturating_sub(left));
+    // A guest that ended before it began has used nothing.
+    let used = meter.map_or(0, |_| task.limits.fuel.0.saturating_sub(left));
+    let fuel = Fuel(used);
     Ok(Finished { end, fuel, host: Some(state.host), cpu_ms })
 }
 
-fn run_module(store: &mut Store<State>, module: &wasmtime::Module) -> wasmtime::Result<()> {
+fn run_module(
+    store: &mut Store<State>,
+    module: &wasmtime::Module,
+    task: &TaskSpec,
+) -> wasmtime::Result<()> {
     let mut linker = Linker::new(store.engine());
     preview1::link(&mut linker)?;
     let instance = linker.instantiate(&mut *store, module)?;
+    let meter = Meter::of(&instance, &mut *store)?;
+    store.data_mut().meter = Some(meter);
     store.data_mut().limiter.started();
-    let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
-    start.call(store, ())
+    meter.set_fuel(&mut *store, task.limits.fuel.0)?;
+    for name in [START_EXPORT, "_start"] {
+        if let Some(entry) = instance.get_func(&mut *store, name) {
+            meter.set_stack(&mut *store, task.limits.stack_bytes)?;
+            entry.typed::<(), ()>(&mut *store)?.call(&mut *store, ())?;
+        }
+    }
+    Ok(())
+}
+
+fn fault_in(error: &wasmtime::Error) -> Option<&Fault> {
+    match error.downcast_ref::<Stop>() {
+        Some(Stop::Fault(fault)) => Some(fault),
+        _ => None,
+    }
 }
 
 /// What an error of wasmtime means for the task.
@@ -148,8 +174,6 @@ fn end_of(error: &wasmtime::Error, limiter: &Limiter) -> Result<End, Fault> {
 
 fn end_of_trap(trap: Trap) -> Result<End, Fault> {
     let code = match trap {
-        Trap::OutOfFuel => return Ok(End::Exhausted(Exhausted::Fuel)),
-        Trap::StackOverflow => return Ok(End::Exhausted(Exhausted::Stack)),
         Trap::UnreachableCodeReached => TrapCode::Unreachable,
         Trap::MemoryOutOfBounds => TrapCode::MemoryOutOfBounds,
         Trap::TableOutOfBounds => TrapCode::TableOutOfBounds,
@@ -169,24 +193,4 @@ fn end_of_trap(trap: Trap) -> Result<End, Fault> {
         other => return Err(fault(FaultKind::Internal, format!("an unforeseen trap: {other}"))),
     };
     Ok(End::Trap(code))
-}
-
-/// One engine for each way of compiling, made when first needed.
-#[derive(Debug, Default)]
-pub struct Engines([Option<Engine>; 3]);
-
-impl Engines {
-    /// The engine that runs what was compiled so.
-    ///
-    /// # Errors
-    /// When this machine can't have it.
-    pub fn engine(&mut self, how: CompileHow) -> Result<Engine, Fault> {
-        let slot = &mut self.0[how as usize];
-        if slot.is_none() {
-            let made = crate::engine::engine(how)
-                .map_err(|e| fault(FaultKind::Internal, format!("no engine for {how:?}: {e:#}")))?;
-            *slot = Some(made);
-        }
-        slot.clone().ok_or_else(|| fault(FaultKind::Internal, "no engine"))
-    }
 }

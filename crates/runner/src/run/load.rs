@@ -10,7 +10,7 @@ use ayni_types::{Digest, Fault, FaultKind};
 use ayni_wire::runner::CompileHow;
 use wasmtime::{Engine, Module, Precompiled};
 
-use super::Engines;
+use crate::engine::engine;
 use crate::mapped::Mapped;
 use crate::stop::fault;
 
@@ -34,12 +34,9 @@ impl Program {
     }
 }
 
-/// The program loaded last.
+/// The program loaded last, and for what.
 #[derive(Debug, Default)]
-pub struct Loaded {
-    engines: Engines,
-    last: Option<(Digest, CompileHow, Program)>,
-}
+pub struct Loaded(Option<(Digest, CompileHow, u32, Program)>);
 
 impl Loaded {
     /// The program in `artefact`, loaded unless it was the last one too.
@@ -50,16 +47,21 @@ impl Loaded {
         &mut self,
         digest: Digest,
         how: CompileHow,
+        stack_bytes: u32,
         artefact: OwnedFd,
     ) -> Result<&Program, Fault> {
-        if !matches!(&self.last, Some((d, h, _)) if *d == digest && *h == how) {
-            self.last = None;
-            let program = load(self.engines.engine(how)?, artefact)?;
-            return Ok(&self.last.insert((digest, how, program)).2);
+        let same = |last: &(Digest, CompileHow, u32, Program)| {
+            last.0 == digest && last.1 == how && last.2 == stack_bytes
+        };
+        if !self.0.as_ref().is_some_and(same) {
+            self.0 = None;
+            let engine = engine(how, stack_bytes)
+                .map_err(|e| fault(FaultKind::Internal, format!("no engine for {how:?}: {e:#}")))?;
+            self.0 = Some((digest, how, stack_bytes, load(engine, artefact)?));
         }
-        self.last
+        self.0
             .as_ref()
-            .map(|(_, _, program)| program)
+            .map(|(.., program)| program)
             .ok_or_else(|| fault(FaultKind::Internal, "no program"))
     }
 }
