@@ -1,0 +1,196 @@
+//! One task, from a fresh store to its end.
+//!
+//! The guest runs on a thread of its own with a stack so large that the metered limit is always
+//! reached first. Deliberately not here: how the outcome travels (in `output`).
+
+mod limiter;
+mod load;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use ayni_types::{End, Exhausted, Fault, FaultKind, Fuel, TaskSpec, TrapCode};
+use ayni_wire::runner::RunOrder;
+use wasmtime::{Linker, Memory, Store, Trap};
+
+use crate::cpu::thread_cpu_ns;
+use crate::engine::{HOST_STACK_BYTES, Meter, native_stack_bytes};
+use crate::host::Host;
+use crate::normalise::START_EXPORT;
+use crate::preview1::{self, Fds};
+use crate::socket::Socket;
+use crate::stop::{Stop, fault};
+
+pub use limiter::Limiter;
+pub use load::{Loaded, Program};
+
+/// Everything a store holds beside the guest.
+#[derive(Debug)]
+pub struct State {
+    /// The world.
+    pub host: Host,
+    /// Preview 1 descriptors.
+    pub fds: Fds,
+    /// The guest's memory, once found.
+    pub memory: Option<Memory>,
+    /// Where fuel and stack are counted, once the guest is there.
+    pub meter: Option<Meter>,
+    /// Memory and table limits.
+    pub limiter: Limiter,
+}
+
+/// A task that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// How.
+    pub end: End,
+    /// Fuel used.
+    pub fuel: Fuel,
+    /// What it left behind; `None` when exhausted.
+    pub host: Option<Host>,
+    /// CPU milliseconds it took.
+    pub cpu_ms: u64,
+}
+
+/// Runs the task that `order` describes.
+///
+/// # Errors
+/// When the machine fails; a guest that fails is an outcome.
+pub fn run(
+    order: &RunOrder,
+    artefact: OwnedFd,
+    loaded: &mut Loaded,
+    socket: &Arc<Socket>,
+) -> Result<Finished, Fault> {
+    let task = &order.task;
+    ayni_wire::check_task(task)
+        .map_err(|e| fault(FaultKind::InvalidProgram, format!("the task is not valid: {e}")))?;
+    let stack_bytes = task.limits.stack_bytes;
+    let program = loaded.program(task.program, order.how, stack_bytes, artefact)?;
+    let native = native_stack_bytes(stack_bytes)
+        .map_err(|e| fault(FaultKind::OutOfMemory, format!("{e:#}")))?;
+    let thread = std::thread::Builder::new()
+        .name("guest".to_owned())
+        .stack_size(native + HOST_STACK_BYTES);
+    std::thread::scope(|scope| {
+        let guest = thread
+            .spawn_scoped(scope, || run_here(task, program, Arc::clone(socket)))
+            .map_err(|e| fault(FaultKind::OutOfMemory, format!("no thread for the guest: {e}")))?;
+        guest
+            .join()
+            .unwrap_or_else(|_| Err(fault(FaultKind::Internal, "the runner's own code panicked")))
+    })
+}
+
+fn run_here(task: &TaskSpec, program: &Program, socket: Arc<Socket>) -> Result<Finished, Fault> {
+    let began = thread_cpu_ns();
+    let mut host = match Host::new(task, Box::new(socket)) {
+        Ok(host) => host,
+        Err(Stop::Fault(fault)) => return Err(fault),
+        Err(other) => return Err(fault(FaultKind::Internal, other.to_string())),
+    };
+    let fds = Fds::new(&mut host.vfs);
+    let state = State {
+        host,
+        fds,
+        memory: None,
+        meter: None,
+        limiter: Limiter::new(task.limits.memory_bytes),
+    };
+    let mut store = Store::new(program.engine(), state);
+    store.limiter(|state| &mut state.limiter);
+    let result = match program {
+        Program::Module(_, module) => run_module(&mut store, module, task),
+    };
+    let meter = store.data().meter;
+    let left = meter.map_or(0, |m| u64::try_from(m.fuel(&mut store)).unwrap_or(0));
+    let exhausted = meter.and_then(|m| m.exhausted(&mut store));
+    let state = store.into_data();
+    let end = match (exhausted, result) {
+        (_, Err(error)) if fault_in(&error).is_some() => end_of(&error, &state.limiter)?,
+        (Some(what), _) => End::Exhausted(what),
+        (None, Ok(())) => End::Exit(0),
+        (None, Err(error)) => end_of(&error, &state.limiter)?,
+    };
+    let cpu_ms = thread_cpu_ns().saturating_sub(began) / 1_000_000;
+    if matches!(end, End::Exhausted(_)) {
+        return Ok(Finished { end, fuel: task.limits.fuel, host: None, cpu_ms });
+    }
+    // A guest that ended before it began has used nothing.
+    let used = meter.map_or(0, |_| task.limits.fuel.0.saturating_sub(left));
+    let fuel = Fuel(used);
+    Ok(Finished { end, fuel, host: Some(state.host), cpu_ms })
+}
+
+fn run_module(
+    store: &mut Store<State>,
+    module: &wasmtime::Module,
+    task: &TaskSpec,
+) -> wasmtime::Result<()> {
+    let mut linker = Linker::new(store.engine());
+    preview1::link(&mut linker)?;
+    let instance = linker.instantiate(&mut *store, module)?;
+    let meter = Meter::of(&instance, &mut *store)?;
+    store.data_mut().meter = Some(meter);
+    store.data_mut().limiter.started();
+    meter.set_fuel(&mut *store, task.limits.fuel.0)?;
+    for name in [START_EXPORT, "_start"] {
+        if let Some(entry) = instance.get_func(&mut *store, name) {
+            meter.set_stack(&mut *store, task.limits.stack_bytes)?;
+            entry.typed::<(), ()>(&mut *store)?.call(&mut *store, ())?;
+        }
+    }
+    Ok(())
+}
+
+fn fault_in(error: &wasmtime::Error) -> Option<&Fault> {
+    match error.downcast_ref::<Stop>() {
+        Some(Stop::Fault(fault)) => Some(fault),
+        _ => None,
+    }
+}
+
+/// What an error of wasmtime means for the task.
+fn end_of(error: &wasmtime::Error, limiter: &Limiter) -> Result<End, Fault> {
+    if let Some(stop) = error.downcast_ref::<Stop>() {
+        return match stop {
+            Stop::Exit(code) => Ok(End::Exit(*code)),
+            Stop::Exhausted(what) => Ok(End::Exhausted(*what)),
+            Stop::Trap(code) => Ok(End::Trap(*code)),
+            Stop::Fault(fault) => Err(fault.clone()),
+        };
+    }
+    if limiter.machine_refused() {
+        return Err(fault(FaultKind::OutOfMemory, format!("{error:#}")));
+    }
+    if limiter.first_memory_refused() {
+        return Ok(End::Exhausted(Exhausted::Memory));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => end_of_trap(*trap),
+        None => Err(fault(FaultKind::Internal, format!("{error:#}"))),
+    }
+}
+
+fn end_of_trap(trap: Trap) -> Result<End, Fault> {
+    let code = match trap {
+        Trap::UnreachableCodeReached => TrapCode::Unreachable,
+        Trap::MemoryOutOfBounds => TrapCode::MemoryOutOfBounds,
+        Trap::TableOutOfBounds => TrapCode::TableOutOfBounds,
+        Trap::IndirectCallToNull => TrapCode::IndirectCallToNull,
+        Trap::BadSignature => TrapCode::BadSignature,
+        Trap::IntegerOverflow => TrapCode::IntegerOverflow,
+        Trap::IntegerDivisionByZero => TrapCode::IntegerDivisionByZero,
+        Trap::BadConversionToInteger => TrapCode::BadConversionToInteger,
+        Trap::HeapMisaligned => TrapCode::HeapMisaligned,
+        Trap::CannotEnterComponent
+        | Trap::CannotLeaveComponent
+        | Trap::InvalidChar
+        | Trap::StringOutOfBounds
+        | Trap::ListOutOfBounds
+        | Trap::InvalidDiscriminant
+        | Trap::UnalignedPointer => TrapCode::CanonicalAbi,
+        other => return Err(fault(FaultKind::Internal, format!("an unforeseen trap: {other}"))),
+    };
+    Ok(End::Trap(code))
+}

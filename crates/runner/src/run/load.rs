@@ -1,0 +1,86 @@
+//! Compiled code into memory, kept while the next task is of the same program.
+//!
+//! One of the places with `unsafe` code.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use ayni_types::{Digest, Fault, FaultKind};
+use ayni_wire::runner::CompileHow;
+use wasmtime::{Engine, Module, Precompiled};
+
+use crate::engine::engine;
+use crate::mapped::Mapped;
+use crate::stop::fault;
+
+/// Largest artefact that is mapped: about three times a program, ten for the slower back end.
+const ARTEFACT_BYTES_MAX: u64 = 2 << 30;
+
+/// A program ready to run.
+#[derive(Debug)]
+pub enum Program {
+    /// A preview 1 command.
+    Module(Engine, Module),
+}
+
+impl Program {
+    /// What it runs on.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        match self {
+            Self::Module(engine, _) => engine,
+        }
+    }
+}
+
+/// The program loaded last, and for what.
+#[derive(Debug, Default)]
+pub struct Loaded(Option<(Digest, CompileHow, u32, Program)>);
+
+impl Loaded {
+    /// The program in `artefact`, loaded unless it was the last one too.
+    ///
+    /// # Errors
+    /// A fault when the artefact is not one of this build's.
+    pub fn program(
+        &mut self,
+        digest: Digest,
+        how: CompileHow,
+        stack_bytes: u32,
+        artefact: OwnedFd,
+    ) -> Result<&Program, Fault> {
+        let same = |last: &(Digest, CompileHow, u32, Program)| {
+            last.0 == digest && last.1 == how && last.2 == stack_bytes
+        };
+        if !self.0.as_ref().is_some_and(same) {
+            self.0 = None;
+            let engine = engine(how, stack_bytes)
+                .map_err(|e| fault(FaultKind::Internal, format!("no engine for {how:?}: {e:#}")))?;
+            self.0 = Some((digest, how, stack_bytes, load(engine, artefact)?));
+        }
+        self.0
+            .as_ref()
+            .map(|(.., program)| program)
+            .ok_or_else(|| fault(FaultKind::Internal, "no program"))
+    }
+}
+
+fn load(engine: Engine, artefact: OwnedFd) -> Result<Program, Fault> {
+    let bad = |why: String| fault(FaultKind::Internal, format!("the artefact: {why}"));
+    let bytes =
+        Mapped::whole(&artefact, ARTEFACT_BYTES_MAX).map_err(|e| bad(e.to_string()))?;
+    match Engine::detect_precompiled(&bytes) {
+        Some(Precompiled::Module) => {
+            drop(bytes);
+            // SAFETY: wasmtime demands bytes that its own `serialize` made, unmodified. The daemon
+            // hands over only artefacts whose keyed hash it has checked on this very descriptor,
+            // made by a runner of this build that compiled in a jail of its own; they are not
+            // written after that. Should that fail, the outer jail still stands.
+            let module = unsafe { Module::deserialize_open_file(&engine, File::from(artefact)) };
+            let module = module.map_err(|e| bad(format!("{e:#}")))?;
+            Ok(Program::Module(engine, module))
+        }
+        Some(Precompiled::Component) | None => Err(bad("is not compiled code".to_owned())),
+    }
+}

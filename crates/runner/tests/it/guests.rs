@@ -1,0 +1,1 @@
+//! Guests written in WebAssembly text, each end and each limit.
