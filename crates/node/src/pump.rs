@@ -102,7 +102,7 @@ pub(crate) struct Pump {
     pub(crate) core: Core,
     pub(crate) clock: Clock,
     pub(crate) handle: Handle,
-    pub(crate) net: Net,
+    pub(crate) net: Arc<Net>,
     pub(crate) journal: journal_channel::Sender<Batch>,
     pub(crate) fetcher: Arc<Fetcher>,
     pub(crate) work: Work,
@@ -170,7 +170,7 @@ impl Pump {
         while let Some(effect) = self.core.poll_effect() {
             match effect {
                 Effect::Send { to, message } => self.net.send(to, message),
-                Effect::Connect(addr) => self.net.connect(addr),
+                Effect::Connect(addr) => self.net.learn(addr),
                 Effect::Persist { sequence, records } => {
                     // The thread ends only with the pump.
                     let _ = self.journal.send((sequence, records));

@@ -196,7 +196,7 @@ impl Node {
             Box::new(seal),
             seed,
             clock.now(),
-            records,
+            records.into_iter().map(|(_, record)| record),
         )?;
 
         let (handle, inputs) = Handle::new();

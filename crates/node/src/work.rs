@@ -313,7 +313,7 @@ fn store(
     result: RunResult,
 ) -> Result<(Outcome, ayni_types::Observed), StoreError> {
     let section = |section: Section| -> Result<BlobRef, StoreError> {
-        let mut reader = result.read(section);
+        let mut reader = result.reader(section);
         let (digest, size) = blobs.copy_in(Area::Kept, &mut reader as &mut dyn Read)?;
         Ok(BlobRef { digest, size })
     };
