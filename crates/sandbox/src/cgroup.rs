@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use ayni_types::Wall;
 
@@ -24,8 +25,10 @@ const PERIOD_US: u64 = 100_000;
 pub(crate) struct Cgroups {
     /// One folder per controller (version 1) or one for all (version 2).
     parents: Vec<Parent>,
-    made: AtomicU64,
 }
+
+/// Groups made by this process so far: part of their names.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 #[derive(Debug, Clone)]
 struct Parent {
@@ -39,7 +42,6 @@ struct Parent {
 pub(crate) struct GroupLimits {
     pub(crate) memory_bytes: u64,
     pub(crate) cpu_percent_max: Option<u32>,
-    pub(crate) background: bool,
 }
 
 /// The groups of one jail.
@@ -47,6 +49,9 @@ pub(crate) struct GroupLimits {
 pub(crate) struct Cgroup {
     folders: Vec<Parent>,
 }
+
+/// How long a dropped group waits for the kernel to let go of its last process.
+const DROP_PATIENCE: Duration = Duration::from_secs(1);
 
 const CONTROLLERS: [(&str, Wall); 3] =
     [("memory", Wall::CgroupMemory), ("cpu", Wall::CgroupCpu), ("pids", Wall::CgroupPids)];
@@ -68,7 +73,7 @@ impl Cgroups {
         }
         // What counts is whether a group can be made and limited.
         let usable = parents.into_iter().filter(can_make).collect();
-        Self { parents: usable, made: AtomicU64::new(0) }
+        Self { parents: usable }
     }
 
     /// The walls that groups add.
@@ -78,7 +83,7 @@ impl Cgroups {
 
     /// Makes the groups of one jail.
     pub(crate) fn make(&self, limits: GroupLimits) -> io::Result<Cgroup> {
-        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
         let mut group = Cgroup { folders: Vec::new() };
         for parent in &self.parents {
             let folder = parent.folder.join(format!("{PREFIX}{}-{number}", std::process::id()));
@@ -119,9 +124,6 @@ impl Parent {
             set("pids.max", CGROUP_PIDS_MAX.to_string())?;
         }
         if self.has(Wall::CgroupCpu) {
-            if limits.background {
-                optional("cpu.idle", "1".into());
-            }
             match (quota, self.unified) {
                 (Some(quota), true) => set("cpu.max", format!("{quota} {PERIOD_US}"))?,
                 (Some(quota), false) => {
@@ -142,6 +144,14 @@ impl Cgroup {
             fs::write(place.folder.join("cgroup.procs"), pid.to_string())?;
         }
         Ok(())
+    }
+
+    /// Lets everything else on the machine go first, or no longer.
+    pub(crate) fn run_last(&self, last: bool) {
+        for place in self.folders.iter().filter(|f| f.has(Wall::CgroupCpu)) {
+            // Kernels before 5.15 do not know it; the process's niceness remains.
+            let _ = fs::write(place.folder.join("cpu.idle"), if last { "1" } else { "0" });
+        }
     }
 
     fn memory_folder(&self) -> Option<&Parent> {
@@ -177,7 +187,11 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        self.remove();
+        // Normally removed by then. Not when the runtime ends under a living jail.
+        let began = Instant::now();
+        while !self.remove() && began.elapsed() < DROP_PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
@@ -211,7 +225,9 @@ fn places(own: &str, mounts: &str) -> Vec<Parent> {
         });
         let Some(path) = path else { continue };
         let below = path.strip_prefix(root.trim_end_matches('/')).unwrap_or(path);
-        let folder = Path::new(point).join(below.trim_start_matches('/'));
+        let below = below.trim_start_matches('/');
+        let folder =
+            if below.is_empty() { Path::new(point).into() } else { Path::new(point).join(below) };
         let walls: Vec<Wall> =
             walls.into_iter().filter(|w| !found.iter().any(|f| !f.unified && f.has(*w))).collect();
         if !walls.is_empty() && !found.iter().any(|f| f.folder == folder) {
@@ -258,9 +274,10 @@ fn ready_unified(mut place: Parent) -> Option<Parent> {
 }
 
 fn can_make(parent: &Parent) -> bool {
-    let folder = parent.folder.join(format!("{PREFIX}{}-probe", std::process::id()));
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    let folder = parent.folder.join(format!("{PREFIX}{}-{number}", std::process::id()));
     let made = fs::create_dir(&folder).is_ok();
-    let limit = GroupLimits { memory_bytes: 1 << 30, cpu_percent_max: None, background: true };
+    let limit = GroupLimits { memory_bytes: 1 << 30, cpu_percent_max: None };
     let limited = made && Parent { folder: folder.clone(), ..parent.clone() }.limit(limit).is_ok();
     if made {
         let _ = fs::remove_dir(&folder);

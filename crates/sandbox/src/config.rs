@@ -33,6 +33,8 @@ pub struct SandboxConfig {
     pub compile_timeout: Duration,
     /// Wall clock for a runner to say that it is ready.
     pub start_timeout: Duration,
+    /// Whether checks and compilations run at the lowest priority.
+    pub compile_background: bool,
     /// Runs strangers' code even where files are not walled off. For development only.
     pub allow_weak: bool,
 }
@@ -48,6 +50,7 @@ impl SandboxConfig {
             compile_memory_bytes: 4 << 30,
             compile_timeout: Duration::from_secs(600),
             start_timeout: Duration::from_secs(60),
+            compile_background: true,
             allow_weak: false,
         }
     }

@@ -107,9 +107,6 @@ fn build(report: &mut Report) -> Result<(), JailError> {
     let _ = rustix::process::setsid();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     bounds::die_first_when_memory_is_short();
-    if order.background {
-        bounds::run_last();
-    }
 
     let exec = raise_namespaces(report, &order, attached)?;
     let pid_namespace =
@@ -199,6 +196,10 @@ fn raise_namespaces(
 fn become_runner(report: &mut Report, order: &JailOrder, exec: &Exec, alive: OwnedFd) -> JailError {
     let mut steps = || -> Result<std::convert::Infallible, JailError> {
         let _ = rustix::process::setsid();
+        // Not the warder: it has to be quick when the machine is busy.
+        if order.background {
+            bounds::run_last(order.cpu_grouped);
+        }
         if rustix::process::geteuid().is_root() {
             bounds::become_nobody().step("giving up root")?;
         }
@@ -263,12 +264,7 @@ fn stand_guard(report: &mut Report, child: Pid, held: OwnedFd) -> Result<(), Jai
                 Ok(1) => Command::parse(byte[0]),
                 _ => Some(Command::Kill),
             };
-            let signal = match command {
-                Some(Command::Pause) => Signal::STOP,
-                Some(Command::Resume) => Signal::CONT,
-                Some(Command::Kill) => Signal::KILL,
-                None => continue,
-            };
+            let Some(signal) = command.map(Command::signal) else { continue };
             // Not reaped yet, so the number is still its own.
             let _ = rustix::process::kill_process(child, signal);
             if signal == Signal::KILL {

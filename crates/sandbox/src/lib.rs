@@ -6,9 +6,11 @@
 //!
 //! - [`Sandbox`] knows the runner and the walls of this machine; opens jails
 //! - [`Slot`] runs the tasks of one lease, one after the other, in one jail
+//! - [`ArtefactCache`] keeps compiled code between uses
 //! - [`RunResult`] what a run yields, checked
 //! - [`jail`] the inside of `ayni-jail`, which builds the walls
 
+mod cache;
 mod cgroup;
 mod channel;
 pub mod config;
@@ -20,6 +22,7 @@ mod sandbox;
 mod slot;
 mod warden;
 
+pub use cache::{ArtefactCache, ArtefactKey, CacheError, processor};
 pub use config::{SandboxConfig, SlotLimits};
 pub use report::{RunResult, SectionReader};
 pub use sandbox::{Artefact, Compiled, Sandbox, SandboxError, WallReport};

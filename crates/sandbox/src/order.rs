@@ -8,6 +8,7 @@
 
 use ayni_types::Wall;
 use minicbor::{Decode, Encode};
+use rustix::process::Signal;
 
 /// How to build one jail.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -33,6 +34,9 @@ pub(crate) struct JailOrder {
     /// Runs at the lowest priority when set.
     #[n(6)]
     pub(crate) background: bool,
+    /// Whether a cgroup sees to that, so that the process itself need not.
+    #[n(7)]
+    pub(crate) cpu_grouped: bool,
 }
 
 /// One line from the jail maker.
@@ -121,6 +125,15 @@ impl Command {
             Self::Pause => b'p',
             Self::Resume => b'r',
             Self::Kill => b'k',
+        }
+    }
+
+    /// What it means to the runner's process.
+    pub(crate) fn signal(self) -> Signal {
+        match self {
+            Self::Pause => Signal::STOP,
+            Self::Resume => Signal::CONT,
+            Self::Kill => Signal::KILL,
         }
     }
 

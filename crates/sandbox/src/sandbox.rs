@@ -327,12 +327,13 @@ impl Inner {
             memory_bytes_max,
             memory_counted: self.cgroups.walls().contains(&Wall::CgroupMemory),
             background,
+            cpu_grouped: self.cgroups.walls().contains(&Wall::CgroupCpu),
         }
     }
 
     fn compile_order(&self) -> JailOrder {
         let memory = self.config.compile_memory_bytes.saturating_add(RUNNER_MEMORY_BYTES);
-        self.order(ARTEFACT_BYTES_MAX, memory, true)
+        self.order(ARTEFACT_BYTES_MAX, memory, self.config.compile_background)
     }
 
     async fn open(&self, order: &JailOrder, cpus: Option<u32>) -> Result<OpenJail, Fault> {
@@ -341,11 +342,7 @@ impl Inner {
             runner: &self.runner,
             order,
             cgroups: &self.cgroups,
-            limits: GroupLimits {
-                memory_bytes: order.memory_bytes_max,
-                cpu_percent_max: cpus,
-                background: order.background,
-            },
+            limits: GroupLimits { memory_bytes: order.memory_bytes_max, cpu_percent_max: cpus },
         };
         let (mut channel, control) = warden::start(start)
             .await
@@ -354,6 +351,9 @@ impl Inner {
         let mut jail = OpenJail { channel, control, version: String::new() };
         match ready {
             Ok(Ok(Reply::Ready { version })) => {
+                if order.background {
+                    jail.control.run_last();
+                }
                 jail.version = version.chars().filter(|c| !c.is_control()).take(200).collect();
                 Ok(jail)
             }

@@ -269,7 +269,7 @@ async fn unpaused(control: &JailControl, timeout: Duration) {
         let began = tokio::time::Instant::now();
         if changes.borrow_and_update().paused {
             if changes.wait_for(|s| !s.paused).await.is_err() {
-                return;
+                break;
             }
             continue;
         }
@@ -277,12 +277,14 @@ async fn unpaused(control: &JailControl, timeout: Duration) {
             () = tokio::time::sleep(left) => return,
             paused = changes.wait_for(|s| s.paused) => {
                 if paused.is_err() {
-                    return;
+                    break;
                 }
             }
         }
         left = left.saturating_sub(began.elapsed());
     }
+    // The jail is gone. Why is for the conversation to say, not for the clock.
+    std::future::pending().await
 }
 
 /// Bytes in a file of memory that nobody can change any more.

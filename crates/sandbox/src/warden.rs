@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ayni_types::{Fault, FaultKind, Wall, limits::TEXT_BYTES_MAX};
+use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr};
@@ -103,6 +104,7 @@ impl Warden {
         let mut line = Vec::new();
         let mut talking = true;
         let mut killed_at = None;
+        let mut runner = None;
         loop {
             let patience = async {
                 match killed_at {
@@ -116,13 +118,21 @@ impl Warden {
                     let command = command.unwrap_or(Command::Kill);
                     if command == Command::Kill {
                         killed_at = Some(tokio::time::Instant::now());
+                        // On a busy machine the last in line would also be the last to die.
+                        lock(&self.group).run_last(false);
                     }
                     self.publish.send_modify(|s| s.paused = command == Command::Pause);
+                    if let Some(runner) = &runner {
+                        let _ = pidfd_send_signal(runner, command.signal());
+                    }
+                    // The warder signals too (it may be all there is) and hears of a kill.
                     let _ = to_jail.write_all(&[command.byte()]).await;
                 }
                 read = notices.read_until(b'\n', &mut line), if talking => {
                     talking = matches!(read, Ok(n) if n > 0) && line.len() <= NOTICE_BYTES_MAX;
-                    apply(&self.publish, &line);
+                    if let Some(Notice::Started(pid)) = apply(&self.publish, &line) {
+                        runner = self.child.id().and_then(|warder| hold(pid, warder));
+                    }
                     line.clear();
                 }
                 read = read_some(self.stderr.as_mut(), &mut chunk), if words.wanted() => {
@@ -174,10 +184,21 @@ fn lock(group: &Mutex<Cgroup>) -> std::sync::MutexGuard<'_, Cgroup> {
     group.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn apply(publish: &watch::Sender<JailState>, line: &[u8]) {
+/// A descriptor for the runner's process, if that is the warder's child. The warder is our own
+/// unreaped child, so its number is its own; a process with another parent is not the runner but
+/// one that came by its number since.
+fn hold(pid: u32, warder: u32) -> Option<OwnedFd> {
+    let number = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    let held = pidfd_open(number, PidfdFlags::empty()).ok()?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()?;
+    (parent == warder).then_some(held)
+}
+
+fn apply(publish: &watch::Sender<JailState>, line: &[u8]) -> Option<Notice> {
     let text = String::from_utf8_lossy(line);
-    let Some(notice) = Notice::parse(text.trim_end_matches('\n')) else { return };
-    publish.send_modify(|state| match notice {
+    let notice = Notice::parse(text.trim_end_matches('\n'))?;
+    publish.send_modify(|state| match notice.clone() {
         Notice::Stands(wall) => state.walls.push((wall, Ok(()))),
         Notice::Missing(wall, why) => state.walls.push((wall, Err(why))),
         Notice::Started(pid) => state.pid = Some(pid),
@@ -185,6 +206,7 @@ fn apply(publish: &watch::Sender<JailState>, line: &[u8]) {
         Notice::Exited(code) => state.exit_code = Some(code),
         Notice::Signalled(signal) => state.signal = Some(signal),
     });
+    Some(notice)
 }
 
 /// The end of what a runner wrote to its standard error.
@@ -213,6 +235,11 @@ impl JailControl {
     /// Asks for something; nothing happens if the jail is gone.
     pub(crate) fn ask(&self, command: Command) {
         let _ = self.commands.send(command);
+    }
+
+    /// Puts the jail behind everything else on the machine, where a cgroup can.
+    pub(crate) fn run_last(&self) {
+        lock(&self.group).run_last(true);
     }
 
     /// What is known now.

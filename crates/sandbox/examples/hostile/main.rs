@@ -95,6 +95,7 @@ fn serve() {
                 let mut artefact = File::from(descriptors.remove(1));
                 let mut script = String::new();
                 artefact.read_to_string(&mut script).unwrap();
+                drop(descriptors);
                 let name = script.lines().next().unwrap_or_default().to_owned();
                 let context = Context { values: pairs(script.lines().skip(1)), artefact, output };
                 if let Some(forged) = name.strip_prefix("forge: ") {

@@ -30,10 +30,13 @@ pub(super) fn die_first_when_memory_is_short() {
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
 }
 
-/// Lowest priority for processor and disk.
-pub(super) fn run_last() {
+/// Lowest priority for processor and disk. A cgroup's rank can be raised again when the runner is
+/// to die at once, a process's own class can't; so the class is for where there is no cgroup.
+pub(super) fn run_last(cpu_grouped: bool) {
     let _ = rustix::process::nice(19);
-    let _ = os::cpu_idle();
+    if !cpu_grouped {
+        let _ = os::cpu_idle();
+    }
     let _ = os::io_idle();
 }
 

@@ -21,6 +21,7 @@ pub(crate) fn config(scratch: &Path) -> SandboxConfig {
         runner: hostile(),
         jail: env!("CARGO_BIN_EXE_ayni-jail").into(),
         compile_memory_bytes: 64 << 20,
+        compile_background: false,
         ..SandboxConfig::beside("/nowhere", scratch)
     }
 }
@@ -32,16 +33,33 @@ pub(crate) const LIMITS: SlotLimits = SlotLimits {
     background: false,
 };
 
+/// One test counts what is left in the whole process: it runs alone, the others together.
+static ALONE: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
+
+enum Turn {
+    Shared { _guard: tokio::sync::RwLockReadGuard<'static, ()> },
+    Alone { _guard: tokio::sync::RwLockWriteGuard<'static, ()> },
+}
+
 pub(crate) struct Bench {
+    _turn: Turn,
     pub(crate) sandbox: Sandbox,
     pub(crate) folder: tempfile::TempDir,
 }
 
 impl Bench {
     pub(crate) async fn new() -> Self {
+        Self::open(Turn::Shared { _guard: ALONE.read().await }).await
+    }
+
+    pub(crate) async fn alone() -> Self {
+        Self::open(Turn::Alone { _guard: ALONE.write().await }).await
+    }
+
+    async fn open(turn: Turn) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let sandbox = Sandbox::new(config(folder.path())).await.unwrap();
-        Self { sandbox, folder }
+        Self { _turn: turn, sandbox, folder }
     }
 
     pub(crate) async fn slot(&self) -> Slot {

@@ -56,7 +56,7 @@ fn groups(folder: &Path, depth: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_slots_leave_nothing() {
-    let bench = Bench::new().await;
+    let bench = Bench::alone().await;
     // Once before, so that what the runtime keeps is there.
     bench.slot().await.close().await;
     let before = Traces::of(bench.folder.path());
@@ -135,8 +135,11 @@ async fn a_cancelled_run_ends_its_slot() {
 async fn a_run_dropped_half_way_leaves_a_slot_that_refuses() {
     let bench = Bench::new().await;
     let mut slot = bench.slot().await;
-    let cut = bench.run_for(&mut slot, "forge: spins", Duration::from_secs(60));
-    assert!(tokio::time::timeout(Duration::from_millis(300), cut).await.is_err());
+    let artefact = bench.artefact("forge: spins").await;
+    let none = |_: Digest| Ok(None);
+    let order = order();
+    let run = slot.run(&order, &artefact, &none, Duration::from_secs(60), pending());
+    assert!(tokio::time::timeout(Duration::from_millis(300), run).await.is_err());
     assert!(!slot.is_alive());
     let fault = bench.run(&mut slot, "forge: none").await.unwrap_err();
     assert!(fault.detail.contains("half-way"), "{fault}");
@@ -190,6 +193,7 @@ async fn walls_and_build_are_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_or_wrong_executables_are_named() {
+    let _turn = Bench::new().await;
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text");
     fs::write(&text, "no program at all, but long enough to hold an ELF header, which it lacks")
