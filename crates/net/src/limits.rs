@@ -36,10 +36,11 @@ pub const LINK_SETTLED: Duration = Duration::from_secs(1);
 /// How long the actor of a peer lives with nothing to do.
 pub const PEER_IDLE: Duration = Duration::from_secs(60);
 
-/// A connection without a packet for so long is dead: how soon a killed peer is noticed.
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(8);
+/// A connection without a packet for so long is dead. A killed peer is noticed after at most this
+/// and one [`KEEP_ALIVE`], whose sending starts the clock again.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(6);
 /// Sent to keep a connection from looking dead: four tries in [`IDLE_TIMEOUT`].
-pub const KEEP_ALIVE: Duration = Duration::from_secs(2);
+pub const KEEP_ALIVE: Duration = Duration::from_millis(1_500);
 
 /// Messages queued for one peer.
 pub const QUEUE_MESSAGES_MAX: usize = 32_768;
