@@ -246,6 +246,19 @@ impl Net {
         self.inner.learn(&addr);
     }
 
+    /// Adds to the address book and keeps a connection: dialled now, and again, with growing pauses,
+    /// whenever it is lost, until it could not be had for half an hour.
+    pub fn keep(&self, addr: NodeAddr) {
+        let node = addr.node;
+        self.inner.learn(&addr);
+        if node == self.node() || self.inner.conduct.refuses(node) {
+            return;
+        }
+        if let Err(reason) = self.inner.with_peer(node, PEERS_MAX, Peer::keep) {
+            tracing::warn!(peer = %node.short(), "not connected: {reason}");
+        }
+    }
+
     /// Queues a message. It is sent in order, over a connection that is dialled if there is none.
     /// What certainly won't arrive comes back as [`NetEvent::Undelivered`]; what was on its way
     /// when a session ends may be lost, which [`NetEvent::PeerDown`] tells.
