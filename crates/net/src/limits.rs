@@ -29,17 +29,20 @@ pub const DIALS_MAX: usize = 16;
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a failed dial, doubled up to [`DIAL_PAUSE_MAX`].
 pub const DIAL_PAUSE_MIN: Duration = Duration::from_millis(250);
-/// Longest pause between dials of a peer for which something is queued.
+/// Longest pause between dials of a peer that is wanted.
 pub const DIAL_PAUSE_MAX: Duration = Duration::from_secs(8);
+/// Failed dials in a row after which a link is no longer kept: half an hour.
+pub const KEEP_ATTEMPTS_MAX: u32 = 100;
 /// A link that ends sooner counts as a failed dial, so that a peer that refuses us isn't hammered.
 pub const LINK_SETTLED: Duration = Duration::from_secs(1);
 /// How long the actor of a peer lives with nothing to do.
 pub const PEER_IDLE: Duration = Duration::from_secs(60);
 
-/// A connection without a packet for so long is dead: how soon a killed peer is noticed.
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(8);
+/// A connection without a packet for so long is dead. A killed peer is noticed after at most this
+/// and one [`KEEP_ALIVE`], whose sending starts the clock again.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(6);
 /// Sent to keep a connection from looking dead: four tries in [`IDLE_TIMEOUT`].
-pub const KEEP_ALIVE: Duration = Duration::from_secs(2);
+pub const KEEP_ALIVE: Duration = Duration::from_millis(1_500);
 
 /// Messages queued for one peer.
 pub const QUEUE_MESSAGES_MAX: usize = 32_768;

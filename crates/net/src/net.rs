@@ -3,6 +3,7 @@
 //! Deliberately not here: what happens on a connection (in `peer` and `blob`).
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,7 +30,7 @@ use crate::peer::{self, Peer};
 use crate::{lock, mdns, relay};
 
 /// How a node takes part in the network.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub struct NetConfig {
     /// The Ed25519 seed of the node's identity.
     pub secret: [u8; 32],
@@ -44,6 +45,35 @@ pub struct NetConfig {
     pub serve_relay: Option<SocketAddr>,
     /// Nodes known from the start.
     pub peers: Vec<NodeAddr>,
+}
+
+impl NetConfig {
+    /// An identity and nothing else: no listening, no relay, nobody known.
+    #[must_use]
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self {
+            secret,
+            bind: Vec::new(),
+            mdns: false,
+            relay_urls: Vec::new(),
+            serve_relay: None,
+            peers: Vec::new(),
+        }
+    }
+}
+
+/// Everything but the secret.
+impl fmt::Debug for NetConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { secret: _, bind, mdns, relay_urls, serve_relay, peers } = self;
+        f.debug_struct("NetConfig")
+            .field("bind", bind)
+            .field("mdns", mdns)
+            .field("relay_urls", relay_urls)
+            .field("serve_relay", serve_relay)
+            .field("peers", peers)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the network tells the node.
@@ -214,6 +244,19 @@ impl Net {
     /// Adds to the address book. Something queued for that node is tried again at once.
     pub fn learn(&self, addr: NodeAddr) {
         self.inner.learn(&addr);
+    }
+
+    /// Adds to the address book and keeps a connection: dialled now, and again, with growing pauses,
+    /// whenever it is lost, until it could not be had for half an hour.
+    pub fn keep(&self, addr: NodeAddr) {
+        let node = addr.node;
+        self.inner.learn(&addr);
+        if node == self.node() || self.inner.conduct.refuses(node) {
+            return;
+        }
+        if let Err(reason) = self.inner.with_peer(node, PEERS_MAX, Peer::keep) {
+            tracing::warn!(peer = %node.short(), "not connected: {reason}");
+        }
     }
 
     /// Queues a message. It is sent in order, over a connection that is dialled if there is none.

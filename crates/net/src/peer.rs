@@ -21,8 +21,8 @@ use tokio::task::JoinSet;
 use crate::error::Undeliverable;
 use crate::frame::{Close, FrameError, MESSAGE_ALPN, close, frame, read_frame};
 use crate::limits::{
-    DIAL_PAUSE_MAX, DIAL_PAUSE_MIN, LINK_SETTLED, LINKS_PER_PEER_MAX, PEER_IDLE, QUEUE_BYTES_MAX,
-    QUEUE_MESSAGES_MAX,
+    DIAL_PAUSE_MAX, DIAL_PAUSE_MIN, KEEP_ATTEMPTS_MAX, LINK_SETTLED, LINKS_PER_PEER_MAX, PEER_IDLE,
+    QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX,
 };
 use crate::lock;
 use crate::net::{Inner, NetEvent, Path, PeerStatus};
@@ -38,6 +38,8 @@ pub(crate) struct Peer {
     /// Something changed: for the actor.
     wake: Notify,
     dial_now: AtomicBool,
+    /// A link is to be kept, also with nothing to send.
+    wanted: AtomicBool,
     offers: mpsc::Sender<Connection>,
     links: Mutex<Vec<Arc<Link>>>,
     /// What was taken from the peer; held while a message is passed on, so that order holds.
@@ -82,6 +84,7 @@ impl Peer {
             queued: Notify::new(),
             wake: Notify::new(),
             dial_now: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
             offers,
             links: Mutex::default(),
             inbox: tokio::sync::Mutex::default(),
@@ -121,6 +124,12 @@ impl Peer {
     pub(crate) fn retry_now(&self) {
         self.dial_now.store(true, Ordering::Relaxed);
         self.wake.notify_one();
+    }
+
+    /// Asks for a link that is kept.
+    pub(crate) fn keep(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+        self.retry_now();
     }
 
     /// What is to be seen of it; `None` while it has no link.
@@ -168,6 +177,10 @@ impl Peer {
         !lock(&self.outbox).messages.is_empty()
     }
 
+    fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
     fn oldest_link(&self) -> Option<Arc<Link>> {
         lock(&self.links).first().cloned()
     }
@@ -180,14 +193,16 @@ fn random() -> u64 {
 
 /// When to dial again.
 struct Pause {
+    failures: u32,
     length: Duration,
     until: Option<Instant>,
 }
 
 impl Pause {
-    const NONE: Self = Self { length: DIAL_PAUSE_MIN, until: None };
+    const NONE: Self = Self { failures: 0, length: DIAL_PAUSE_MIN, until: None };
 
     fn failed(&mut self) {
+        self.failures += 1;
         self.until = Some(Instant::now() + self.length);
         self.length = (self.length * 2).min(DIAL_PAUSE_MAX);
     }
@@ -209,7 +224,7 @@ pub(crate) async fn run(peer: Arc<Peer>, net: Arc<Inner>, mut offers: mpsc::Rece
             writer = Some(link.id);
             tasks.spawn(write_link(Arc::clone(&peer), Arc::clone(link)));
         }
-        let wants_link = oldest.is_none() && !dialling && peer.has_mail();
+        let wants_link = oldest.is_none() && !dialling && (peer.has_mail() || peer.is_wanted());
         if wants_link && (pause.left().is_zero() || peer.dial_now.swap(false, Ordering::Relaxed)) {
             dialling = true;
             tasks.spawn(dial(Arc::clone(&net), peer.node));
@@ -226,6 +241,9 @@ pub(crate) async fn run(peer: Arc<Peer>, net: Arc<Inner>, mut offers: mpsc::Rece
                 Ok(Ended::Dial(Err(reason))) => {
                     dialling = false;
                     pause.failed();
+                    if pause.failures >= KEEP_ATTEMPTS_MAX {
+                        peer.wanted.store(false, Ordering::Relaxed);
+                    }
                     if peer.oldest_link().is_none() {
                         give_up(&peer, &net, &reason).await;
                     }
@@ -247,7 +265,7 @@ pub(crate) async fn run(peer: Arc<Peer>, net: Arc<Inner>, mut offers: mpsc::Rece
             },
             () = peer.wake.notified() => {}
             () = tokio::time::sleep(nap) => {
-                let idle = || !peer.has_mail() && offers.is_empty();
+                let idle = || !peer.has_mail() && !peer.is_wanted() && offers.is_empty();
                 if tasks.is_empty() && peer.oldest_link().is_none() && net.retire(&peer, idle) {
                     return;
                 }

@@ -12,7 +12,7 @@ use ayni_types::{Digest, NodeId};
 use bao_tree::io::BaoContentItem;
 use futures_util::future::join_all;
 use iroh::endpoint::RecvStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::timeout;
 
 use crate::blob::partial::{Partial, recorded_size};
@@ -41,8 +41,10 @@ pub struct FetchOutcome {
 
 type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
-/// One fetch.
+/// One fetch. It may be dropped at any time; what was verified stays.
 struct Fetch<'a> {
+    /// Held by work on the disk too, as that goes on to its end when the fetch is dropped.
+    turn: Arc<OwnedMutexGuard<()>>,
     net: &'a Arc<Inner>,
     digest: Digest,
     sink: Arc<dyn BlobSink>,
@@ -74,9 +76,9 @@ pub(crate) async fn fetch(
     sink: Arc<dyn BlobSink>,
     progress: Progress<'_>,
 ) -> Result<FetchOutcome, FetchError> {
-    let turn = net.holders.turn(digest);
-    let _turn = turn.lock().await;
+    let turn = net.holders.turn(digest).lock_owned().await;
     let fetch = Fetch {
+        turn: Arc::new(turn),
         net,
         digest,
         sink,
@@ -352,8 +354,13 @@ impl Fetch<'_> {
         &self,
         work: impl FnOnce(&dyn BlobSink) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let sink = Arc::clone(&self.sink);
-        tokio::task::spawn_blocking(move || work(&*sink)).await.map_err(io::Error::other)?
+        let (sink, turn) = (Arc::clone(&self.sink), Arc::clone(&self.turn));
+        let work = move || {
+            let done = work(&*sink);
+            drop(turn);
+            done
+        };
+        tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
     }
 }
 

@@ -244,6 +244,36 @@ mod tests {
     }
 
     #[test]
+    fn no_altered_encoding_passes_and_none_panics() {
+        let size = 100_000;
+        let (bytes, digest) = blob(size);
+        let whole = encode(&bytes, &(0..size));
+        for seed in 0..300_u64 {
+            let draw = blake3::hash(&seed.to_le_bytes());
+            let draw = |at: usize| {
+                usize::from(draw.as_bytes()[at]) << 8 | usize::from(draw.as_bytes()[at + 1])
+            };
+            let mut altered = whole.clone();
+            match seed % 3 {
+                0 => altered.truncate(draw(0) * 3 % whole.len()),
+                1 => altered[draw(0) * 3 % whole.len()] ^= 1 << (draw(2) % 8),
+                _ => altered.rotate_left(1 + draw(0) % 1_000),
+            }
+            let decoded = decode(&digest, size, &(0..size), &altered);
+            assert!(decoded.lied, "{seed}");
+            for item in decoded.items {
+                let BaoContentItem::Leaf(leaf) = item else { continue };
+                let at = usize::try_from(leaf.offset).unwrap();
+                assert!(bytes[at..][..leaf.data.len()] == leaf.data, "{seed}");
+            }
+            for size in [1, size - 1, size * 2, crate::limits::BLOB_BYTES_MAX] {
+                let range = tail(size);
+                assert!(decode(&digest, size, &range, &altered).lied, "{seed} {size}");
+            }
+        }
+    }
+
+    #[test]
     fn the_tail_proves_the_size() {
         for size in [1, 16_384, 16_385, 3 << 20, (3 << 20) + 5] {
             let (bytes, digest) = blob(size);

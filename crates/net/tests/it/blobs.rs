@@ -148,6 +148,34 @@ async fn damage_to_a_partial_file_is_found_and_fetched_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_fetch_keeps_what_it_had() {
+    let contents = bytes(10, 64 * MIB);
+    let (digest, size) = (digest(&contents), contents.len() as u64);
+    let a = Node::with(loopback(1), Folder::with(&contents)).await;
+    let (c, takes) = (Node::start(3).await, Folder::new());
+    c.net.learn(a.addr());
+    let (from, verified) = ([a.id()], AtomicU64::new(0));
+    let enough = tokio::sync::Notify::new();
+    let progress = |bytes: u64| {
+        verified.fetch_max(bytes, Ordering::Relaxed);
+        if bytes > size / 2 {
+            enough.notify_one();
+        }
+    };
+    let into: Arc<Folder> = Arc::clone(&takes);
+    tokio::select! {
+        fetched = c.net.fetch_blob(digest, Some(size), &from, into, &progress) => {
+            panic!("too fast: {fetched:?}");
+        }
+        () = enough.notified() => {}
+    }
+    let lacking = size - verified.load(Ordering::Relaxed);
+    let fetched = c.fetch(digest, Some(size), &from, &takes).await.unwrap();
+    assert!(fetched.received_bytes < lacking + lacking / 64 + 16_384, "{lacking}: {fetched:?}");
+    assert!(takes.read(&digest).unwrap() == contents);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_holder_that_cannot_help_is_named_with_its_reason() {
     let contents = bytes(5, 40_000);
     let digest = digest(&contents);

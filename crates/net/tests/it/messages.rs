@@ -182,6 +182,22 @@ async fn a_message_queued_while_a_peer_is_away_reaches_its_successor() {
     assert_eq!(number_of(&b.message().await.1), 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kept_connection_is_made_without_a_message_and_made_again() {
+    let (mut a, b) = (Node::start(1).await, Node::start(2).await);
+    a.net.keep(b.addr());
+    assert_eq!(a.event().await, NetEvent::PeerUp(b.id()));
+    b.net.shutdown().await;
+    assert_eq!(a.event().await, NetEvent::PeerDown(b.id()));
+    let again = b.addr().direct;
+    drop(b);
+    // The same address, as `a` learns of no other.
+    let mut config = loopback(2);
+    config.bind = again.into_iter().take(1).collect();
+    let b = Node::with(config, Folder::new()).await;
+    assert_eq!(a.event().await, NetEvent::PeerUp(b.id()));
+}
+
 /// Not a test: the peer that the next one kills, in a process of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child_that_is_killed() {

@@ -25,11 +25,10 @@ async fn node_in_a_namespace() {
     let role: Vec<_> = role.split(' ').collect();
     let given = |at: usize| Some(role[at]).filter(|text| *text != "-");
     let config = NetConfig {
-        secret: [role[0].parse().unwrap(); 32],
         bind: vec!["0.0.0.0:4545".parse().unwrap()],
         relay_urls: given(1).map(str::to_owned).into_iter().collect(),
         serve_relay: given(2).map(|addr| addr.parse().unwrap()),
-        ..NetConfig::default()
+        ..NetConfig::new([role[0].parse().unwrap(); 32])
     };
     let mut node = Node::with(config, Folder::new()).await;
     if given(1).is_some() {

@@ -10,11 +10,7 @@ async fn nodes_without_direct_paths_meet_at_a_relay() {
     let serve_relay = Some("127.0.0.1:0".parse().unwrap());
     let relay = Node::with(NetConfig { serve_relay, ..loopback(1) }, Folder::new()).await;
     let url = format!("http://{}", relay.net.relay_addr().unwrap());
-    let hidden = |seed| NetConfig {
-        secret: [seed; 32],
-        relay_urls: vec![url.clone()],
-        ..NetConfig::default()
-    };
+    let hidden = |seed| NetConfig { relay_urls: vec![url.clone()], ..NetConfig::new([seed; 32]) };
     let contents = bytes(1, 2_000_000);
     let mut a = Node::with(hidden(2), Folder::with(&contents)).await;
     let mut b = Node::with(hidden(3), Folder::new()).await;
@@ -46,7 +42,7 @@ async fn a_relay_serves_its_own_node_too() {
     let mut relay = Node::with(NetConfig { serve_relay, ..loopback(1) }, Folder::new()).await;
     tokio::time::timeout(HANG, relay.net.online()).await.expect("its own relay");
     let url = relay.addr().relay.expect("its own relay");
-    let hidden = NetConfig { secret: [2; 32], relay_urls: vec![url], ..NetConfig::default() };
+    let hidden = NetConfig { relay_urls: vec![url], ..NetConfig::new([2; 32]) };
     let a = Node::with(hidden, Folder::new()).await;
     a.net.learn(NodeAddr { direct: vec![], ..relay.addr() });
     a.net.send(relay.id(), numbered(9));

@@ -22,7 +22,7 @@ pub(crate) struct Node {
 }
 
 pub(crate) fn loopback(seed: u8) -> NetConfig {
-    NetConfig { secret: [seed; 32], bind: vec!["127.0.0.1:0".parse().unwrap()], ..<_>::default() }
+    NetConfig { bind: vec!["127.0.0.1:0".parse().unwrap()], ..NetConfig::new([seed; 32]) }
 }
 
 impl Node {
