@@ -2,4 +2,6 @@
 //! not depend on who compiles it. One binary, because linking a compiler is dear.
 
 mod fuel;
+mod generate;
 mod host;
+mod nan;
