@@ -173,8 +173,12 @@ pub const EXIT: &str = "proc_exit";
 /// When wasmtime refuses, which is our bug.
 pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_functions(linker)?;
-    linker.func_wrap(MODULE, EXIT, |code: u32| -> wasmtime::Result<()> {
-        Err(Stop::Exit(code).into())
-    })?;
+    linker.func_wrap(
+        MODULE,
+        EXIT,
+        |mut caller: Caller<'_, State>, code: u32| -> wasmtime::Result<()> {
+            enter(&mut caller, |_| Err(Stop::Exit(code).into())).map(|_| ())
+        },
+    )?;
     Ok(())
 }

@@ -121,6 +121,9 @@ fn allowed() -> Result<BTreeMap<i64, Vec<SeccompRule>>, WallError> {
         ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
     let threads_only = condition(0, libc::CLONE_THREAD as u64)?;
     rules.insert(libc::SYS_clone, vec![rule(vec![threads_only])?]);
+    // Only of descriptors, as far as a filter can tell: it can't see that the path is empty.
+    let by_descriptor = condition(2, libc::AT_EMPTY_PATH.unsigned_abs().into())?;
+    rules.insert(libc::SYS_statx, vec![rule(vec![by_descriptor])?]);
     // Only naming threads and memory, which hurts nobody.
     rules.insert(
         libc::SYS_prctl,

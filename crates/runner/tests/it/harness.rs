@@ -53,7 +53,7 @@ impl Ran {
 }
 
 pub struct Runner {
-    socket: OwnedFd,
+    socket: Option<OwnedFd>,
     child: Child,
 }
 
@@ -67,7 +67,7 @@ impl Runner {
             .stdin(Stdio::from(theirs))
             .spawn()
             .expect("the runner starts");
-        let mut runner = Self { socket: ours, child };
+        let mut runner = Self { socket: Some(ours), child };
         assert!(matches!(runner.receive(), Some(Reply::Ready { .. })), "no greeting");
         runner
     }
@@ -134,7 +134,7 @@ impl Runner {
         if !fds.is_empty() {
             assert!(ancillary.push(SendAncillaryMessage::ScmRights(fds)));
         }
-        sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)
+        sendmsg(self.socket(), &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)
             .expect("the runner listens");
     }
 
@@ -142,13 +142,23 @@ impl Runner {
         let mut bytes = vec![0; PACKET_BYTES_MAX];
         let mut none = RecvAncillaryBuffer::default();
         let got = recvmsg(
-            &self.socket,
+            self.socket(),
             &mut [IoSliceMut::new(&mut bytes)],
             &mut none,
             RecvFlags::empty(),
         );
         let got = got.map_or(0, |m| m.bytes);
         (got > 0).then(|| ayni_wire::decode(&bytes[..got]).expect("a canonical reply"))
+    }
+
+    fn socket(&self) -> &OwnedFd {
+        self.socket.as_ref().expect("not hung up")
+    }
+
+    #[allow(dead_code)]
+    pub fn hang_up(mut self) -> std::process::ExitStatus {
+        self.socket = None;
+        self.child.wait().unwrap()
     }
 
     #[allow(dead_code)]

@@ -1,4 +1,7 @@
 //! The runner as the daemon sees it: a process behind a socket.
 
+#[allow(unreachable_pub)]
 mod guests;
+#[allow(unreachable_pub)]
 mod harness;
+mod protocol;
