@@ -380,6 +380,10 @@ impl Inner {
         Ok(given)
     }
 
+    pub(crate) fn is_connected(&self, node: NodeId) -> bool {
+        lock(&self.peers).get(&node).is_some_and(|peer| peer.has_link())
+    }
+
     /// Forgets an idle peer, unless something was given to it meanwhile.
     pub(crate) fn retire(&self, peer: &Peer, is_idle: impl FnOnce() -> bool) -> bool {
         let mut peers = lock(&self.peers);

@@ -177,6 +177,10 @@ impl Peer {
         !lock(&self.outbox).messages.is_empty()
     }
 
+    pub(crate) fn has_link(&self) -> bool {
+        !lock(&self.links).is_empty()
+    }
+
     fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::Relaxed)
     }

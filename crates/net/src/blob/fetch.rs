@@ -129,6 +129,8 @@ impl Fetch<'_> {
                 holders.push_back(*holder);
             }
         }
+        // Who is connected answers at once; others may cost the time of a dial that fails.
+        holders.make_contiguous().sort_by_key(|holder| !self.net.is_connected(*holder));
         // The first holder that has it tells the size, or, if it is small, everything.
         let large = loop {
             let Some(holder) = holders.front().copied() else { return Ok(None) };

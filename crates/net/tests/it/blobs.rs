@@ -209,6 +209,21 @@ async fn each_holder_that_cannot_help_is_named_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connected_holder_is_asked_before_one_that_may_not_answer() {
+    let contents = bytes(11, 1_000);
+    let a = Node::with(loopback(1), Folder::with(&contents)).await;
+    let (mut c, takes) = (Node::start(3).await, Folder::new());
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let nobody = Node::start(2).await.id();
+    let direct = vec![silent.local_addr().unwrap()];
+    c.net.learn(ayni_types::NodeAddr { node: nobody, direct, relay: None });
+    c.net.keep(a.addr());
+    c.until(|event| matches!(event, ayni_net::NetEvent::PeerUp(_))).await;
+    let fetched = c.fetch(digest(&contents), None, &[nobody, a.id()], &takes).await.unwrap();
+    assert_eq!(fetched.failures, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_the_fault_of_no_holder() {
     let (small, large) = (bytes(7, 1_000), bytes(8, 2 * MIB));
     let holds = Folder::with(&small);
