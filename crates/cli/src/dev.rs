@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use ayni_api::json::InviteRequest;
 use ayni_api::{Client, Endpoint};
 use serde_json::json;
 use tokio::process::{Child, Command};
@@ -71,9 +72,9 @@ pub(crate) async fn run(dev: Dev) -> Result<()> {
 async fn lead(dev: &Dev, dir: &Path, members: &mut Vec<Member>) -> Result<()> {
     eprintln!("starting a network of {} processes under `{}`", dev.providers + 1, dir.display());
     let requester = start(dir, "requester", &["--directory".into()]).await?;
-    let client = Client::connect(&requester.home).await?;
+    let client = Client::of_home(&requester.home).await?;
     members.push(requester);
-    let ticket = client.invite(24 * 3_600 * 1_000).await?.ticket;
+    let ticket = client.invite(&InviteRequest::default()).await?.ticket;
     let machine = ayni_node::Machine::read();
     let memory = (machine.memory_bytes / 2 / u64::from(dev.providers)).max(256 << 20);
     let starting = (1..=dev.providers).map(|number| {
@@ -150,7 +151,7 @@ async fn start(dir: &Path, name: &str, args: &[String]) -> Result<Member> {
         }
         if let Ok(Some(endpoint)) = Endpoint::load(&home)
             && Some(endpoint.pid) == child.id()
-            && Client::connect(&home).await.is_ok()
+            && Client::of_home(&home).await.is_ok()
         {
             return Ok(Member { name: name.to_owned(), home, child, endpoint });
         }

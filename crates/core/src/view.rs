@@ -127,6 +127,10 @@ pub struct JobProviderView {
     pub lost: u32,
     /// Its accepted results that are being run again.
     pub rerun: u32,
+    /// Of its accepted results, those that an audit agreed with.
+    pub audited: u32,
+    /// Price of its accepted results.
+    pub price: Amount,
     /// Fuel accepted from it.
     pub fuel: Fuel,
     /// Fuel per second of the time its assignments took, waiting included.
@@ -675,6 +679,8 @@ impl Core {
         let mut price = 0_u128;
         let mut accepted_by: std::collections::BTreeMap<Option<NodeId>, (u32, u32, u64)> =
             std::collections::BTreeMap::new();
+        let mut checked_by: std::collections::BTreeMap<Option<NodeId>, (u32, u128)> =
+            std::collections::BTreeMap::new();
         for index in 0..counts.tasks {
             let Some(task) = job.task(job.leader(index)) else { continue };
             let is_twin = job.leader(index) != index;
@@ -695,6 +701,9 @@ impl Core {
                         let entry = accepted_by.entry(accepted.provider).or_default();
                         entry.0 += 1;
                         entry.2 = entry.2.saturating_add(accepted.outcome.fuel.0);
+                        let checked = checked_by.entry(accepted.provider).or_default();
+                        checked.0 += u32::from(accepted.audit == Audit::Agreed);
+                        checked.1 = checked.1.saturating_add(accepted.price.0);
                     }
                 }
             }
@@ -713,8 +722,11 @@ impl Core {
                     Some(node) => job.in_flight_by.get(&node).copied().unwrap_or(0),
                     None => job.in_flight.saturating_sub(job.in_flight_by.values().sum()),
                 };
+                let (audited, price) = checked_by.get(&provider).copied().unwrap_or_default();
                 JobProviderView {
                     provider,
+                    audited,
+                    price: Amount(price),
                     assigned: stats.assigned,
                     in_flight,
                     delivered: stats.delivered,

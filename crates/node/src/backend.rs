@@ -7,7 +7,7 @@ use std::time::Duration;
 use ayni_api::json::{
     BlobStored, CheckJson, CheckLevel, Doctor, EventJson, EventKind, EvidenceList, ExecReport,
     FaultJson, Identity, JobAccepted, JobDetail, JobList, JobRequest, Joined, Lending,
-    NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, Peer, PeerList, PriceJson,
+    NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, Peer, PeerList,
     ProviderState, ProviderStatus, RolesJson, Schema, SlotJson, Status, TaskDetail, TaskFilter,
     TaskJson, TaskList, TasksAdded, Text, TicketJson, VerifyReport, Warning, Why, WhyReason,
 };
@@ -124,7 +124,6 @@ impl NodeBackend {
             leases: u32::try_from(core.leases().iter().filter(|l| l.we_provide).count())
                 .unwrap_or(u32::MAX),
             tasks_done: view.totals.tasks,
-            tasks_faulted: view.totals.faulted,
             fuel: Text(view.totals.fuel.0),
             earned: Text(view.totals.earned.0),
             walls: sandbox.walls().iter().map(ToString::to_string).collect(),
@@ -178,7 +177,7 @@ impl Backend for NodeBackend {
         let (jobs, offers, provider) = self
             .look(move |core| (core.jobs(), core.offers().len(), this.provider_status(core)))
             .await?;
-        let running = jobs.iter().filter(|job| !job.is_final()).map(convert::job_summary).collect();
+        let running = jobs.iter().filter(|job| !convert::is_final(job)).map(convert::job_summary).collect();
         Ok(Status {
             schema: Schema,
             node: Text(shared.key.id()),
@@ -290,7 +289,7 @@ impl Backend for NodeBackend {
             .into_iter()
             .map(|line| WhyReason {
                 provider: line.subject.parse::<NodeId>().ok().map(Text),
-                ok: line.ok,
+                ok: false,
                 reason: if line.subject.parse::<NodeId>().is_ok() {
                     line.reason
                 } else {

@@ -35,6 +35,11 @@ pub(crate) fn job_summary(job: &core::JobView) -> JobSummary {
     }
 }
 
+/// Whether nothing more will happen to a job.
+pub(crate) fn is_final(job: &core::JobView) -> bool {
+    job.state != core::JobState::Running
+}
+
 pub(crate) fn job_detail(
     job: &core::JobView,
     leases: &[core::LeaseView],

@@ -148,8 +148,9 @@ struct Sink {
 }
 
 impl BlobSink for Sink {
-    fn has(&self, digest: &Digest) -> bool {
-        self.blobs.file(digest).is_some()
+    fn held(&self, digest: &Digest) -> Option<u64> {
+        let meta = std::fs::metadata(self.blobs.file(digest)?).ok()?;
+        Some(meta.len())
     }
 
     fn put(&self, _digest: &Digest, bytes: &[u8]) -> io::Result<()> {

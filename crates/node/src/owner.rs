@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Whether the machine runs on battery: some battery discharges, or no mains supply is online.
 #[must_use]
-pub fn on_battery() -> bool {
+pub(crate) fn on_battery() -> bool {
     on_battery_in(Path::new("/sys/class/power_supply"))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
-use ayni_sandbox::{Artefact, ArtefactCache, Sandbox};
+use ayni_sandbox::{Artefact, ArtefactCache, ArtefactKey, Sandbox, processor};
 use ayni_store::Blobs;
 use ayni_types::{Digest, EngineId, Fault, FaultKind, limits};
 use ayni_wire::runner::{CheckReport, CompileHow};
@@ -15,13 +15,14 @@ type Key = (Digest, CompileHow);
 pub(crate) struct Programs {
     sandbox: Sandbox,
     cache: ArtefactCache,
+    processor: Digest,
     blobs: Arc<Blobs>,
     under_way: Mutex<BTreeMap<Key, Weak<tokio::sync::Mutex<()>>>>,
 }
 
 /// Compiled code, and how long compiling took (0 if it was there).
 pub(crate) struct Ready {
-    pub(crate) artefact: Artefact,
+    pub(crate) artefact: Arc<Artefact>,
     pub(crate) compile_ms: u64,
 }
 
@@ -37,7 +38,7 @@ fn fault(kind: FaultKind, detail: impl Into<String>) -> Fault {
 
 impl Programs {
     pub(crate) fn new(sandbox: Sandbox, cache: ArtefactCache, blobs: Arc<Blobs>) -> Self {
-        Self { sandbox, cache, blobs, under_way: Mutex::new(BTreeMap::new()) }
+        Self { sandbox, cache, processor: processor(), blobs, under_way: Mutex::new(BTreeMap::new()) }
     }
 
     /// The program's bytes, for a jail to read.
@@ -80,7 +81,19 @@ impl Programs {
         };
         let began = Instant::now();
         let _alone = lock.lock().await;
-        if let Some(artefact) = self.cache.find(program, how) {
+        let key = ArtefactKey {
+            program: *program,
+            engine: engine.clone(),
+            build: self.sandbox.build().digest,
+            how,
+            processor: self.processor,
+        };
+        let found = self.cache.look_up(&key).unwrap_or_else(|error| {
+            // A damaged cache only costs a compilation.
+            tracing::warn!("compiled code of {program} can't be used: {error}");
+            None
+        });
+        if let Some(artefact) = found {
             // Waiting for another run's compilation is compile time too.
             let waited = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             let compile_ms = if waited > 50 { waited } else { 0 };
@@ -90,11 +103,13 @@ impl Programs {
         let compiled = self.sandbox.compile(self.open(program)?.into(), engine.clone(), how).await?;
         match compiled {
             Ok(compiled) => {
-                // A full cache only costs the next compilation.
-                if let Err(error) = self.cache.keep(program, how, &compiled.artefact) {
+                let kept = self.cache.keep(&key, &compiled.artefact);
+                let artefact = kept.unwrap_or_else(|error| {
+                    // A full cache only costs the next compilation.
                     tracing::warn!("compiled code of {program} was not cached: {error}");
-                }
-                Ok(Ready { artefact: compiled.artefact, compile_ms: compiled.compile_ms })
+                    Arc::new(compiled.artefact)
+                });
+                Ok(Ready { artefact, compile_ms: compiled.compile_ms })
             }
             Err(report) => Err(fault(FaultKind::InvalidProgram, report.problems.join("; "))),
         }

@@ -36,7 +36,7 @@ pub(crate) struct Handle {
 /// The pump has ended: the node is shutting down.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the node is shutting down")]
-pub struct Stopped;
+pub(crate) struct Stopped;
 
 impl Handle {
     pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Input>) {
@@ -170,7 +170,7 @@ impl Pump {
         while let Some(effect) = self.core.poll_effect() {
             match effect {
                 Effect::Send { to, message } => self.net.send(to, message),
-                Effect::Connect(addr) => self.net.learn(addr),
+                Effect::Connect(addr) => self.net.keep(addr),
                 Effect::Persist { sequence, records } => {
                     // The thread ends only with the pump.
                     let _ = self.journal.send((sequence, records));

@@ -13,9 +13,9 @@ use ayni_core::{
     WireSeal,
 };
 use ayni_net::{Net, NetConfig, NetError, NetEvent};
-use ayni_sandbox::{ArtefactCache, Sandbox, SandboxConfig, SandboxError};
+use ayni_sandbox::{ArtefactCache, CacheError, Sandbox, SandboxConfig, SandboxError};
 use ayni_store::{Blobs, Home, HomeError, Journal, JournalError, StoreError};
-use ayni_types::{Digest, Fault, NodeAddr, NodeId, Roles, Time};
+use ayni_types::{Fault, NodeAddr, NodeId, Roles, Time};
 use ayni_wire::{BatchSigner, NodeKey, Ticket, TicketError};
 use tokio::sync::oneshot;
 
@@ -47,6 +47,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     #[error(transparent)]
     Net(#[from] NetError),
     #[error("peer `{text}`: {why}")]
@@ -158,26 +160,17 @@ impl Node {
 
         let scratch = home.path().join("scratch");
         let sandbox = Sandbox::new(SandboxConfig::beside(executables, scratch)).await?;
-        let cache_secret = blake3::derive_key("ayni artefact cache 1", &keys.local);
-        let cache = ArtefactCache::open(
-            home.path().join("compiled"),
-            cache_secret,
-            sandbox.build().digest,
-            COMPILED_BYTES_MAX,
-        )
-        .map_err(|error| StartError::Store(StoreError::Io(error)))?;
+        let cache = ArtefactCache::open(home.path().join("compiled"), COMPILED_BYTES_MAX)?;
         let programs = Programs::new(sandbox.clone(), cache, blobs.clone());
         let shop = Arc::new(Shop { sandbox, programs, blobs: blobs.clone(), cheat });
         let self_test = self_test::run(&shop).await.map_err(StartError::SelfTest)?;
 
-        let net_config = NetConfig {
-            secret: keys.node,
-            bind: config.listen.clone(),
-            mdns: config.mdns,
-            relay_urls: config.relays.clone(),
-            serve_relay: config.serve_relay,
-            peers: peers.clone(),
-        };
+        let mut net_config = NetConfig::new(keys.node);
+        net_config.bind.clone_from(&config.listen);
+        net_config.mdns = config.mdns;
+        net_config.relay_urls.clone_from(&config.relays);
+        net_config.serve_relay = config.serve_relay;
+        net_config.peers.clone_from(&peers);
         let (net, net_events) = Net::start(net_config, Arc::new(Host(blobs.clone()))).await?;
         let net = Arc::new(net);
 
@@ -256,11 +249,9 @@ impl Node {
             Security { token, addr: api },
         );
         let stopping = shared.stop.clone();
-        let server = tokio::spawn(async move {
-            axum::serve(listener, router)
-                .with_graceful_shutdown(async move { stopping.cancelled().await })
-                .await
-        });
+        let server = tokio::spawn(ayni_api::serve(listener, router, async move {
+            stopping.cancelled().await;
+        }));
         let endpoint = Endpoint::here(api, VERSION);
         endpoint.publish(home.path())?;
         let helpers = vec![
@@ -303,14 +294,16 @@ impl Node {
         for helper in &self.helpers {
             helper.abort();
         }
-        // Streams that are still being read do not hold up the end.
-        if tokio::time::timeout(Duration::from_secs(2), self.server).await.is_err() {
-            tracing::debug!("some API connections were cut off");
+        match self.server.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("the API's listener failed: {error}"),
+            Err(error) => tracing::error!("the API ended badly: {error}"),
         }
         let _ = self.stop_pump.send(());
         if let Err(error) = self.pump.await {
             tracing::error!("the core ended badly: {error}");
         }
+        self.shared.net.shutdown().await;
         drop(self.shared);
         // The pump's sender is gone, so the thread commits what it has and ends.
         if self.journal.join().is_err() {
@@ -423,7 +416,7 @@ async fn mind_idleness(shared: Arc<Shared>) {
     let Some(idle_max) = shared.config.exit_when_idle else { return };
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let busy = shared.handle.look(|core| core.jobs().iter().any(|job| !job.is_final())).await;
+        let busy = shared.handle.look(|core| core.jobs().iter().any(|job| !crate::convert::is_final(job))).await;
         match busy {
             Ok(true) => shared.asked(),
             Ok(false) => {}
@@ -450,9 +443,4 @@ async fn mind_address(shared: Arc<Shared>) {
             }
         }
     }
-}
-
-/// Digest of nothing, which every node knows without asking.
-pub(crate) fn empty_digest() -> Digest {
-    ayni_wire::digest(b"")
 }

@@ -39,6 +39,9 @@ impl Client {
     /// A client of the node at `addr`. Nothing is sent yet.
     #[must_use]
     pub fn new(addr: std::net::SocketAddr, token: Token) -> Self {
+        // The API is plain HTTP on loopback, yet the client insists on a TLS provider. A second
+        // installation is refused, which is fine: one is there.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -24,8 +24,6 @@ pub struct ProviderStatus {
     pub leases: u32,
     /// Tasks done since it started.
     pub tasks_done: u64,
-    /// Tasks that ended in a fault since it started.
-    pub tasks_faulted: u64,
     /// Fuel of the tasks done.
     #[schema(value_type = String)]
     pub fuel: Text<u64>,
