@@ -290,10 +290,11 @@ fn secret(folder: &Path) -> io::Result<[u8; 32]> {
     let path = folder.join(SECRET);
     if let Ok(data) = fs::symlink_metadata(&path) {
         let private = data.is_file() && data.permissions().mode().trailing_zeros() >= 6;
-        if let (true, Ok(bytes)) = (private, fs::read(&path)) {
-            if let Ok(secret) = <[u8; 32]>::try_from(bytes) {
-                return Ok(secret);
-            }
+        if private
+            && let Ok(bytes) = fs::read(&path)
+            && let Ok(secret) = <[u8; 32]>::try_from(bytes)
+        {
+            return Ok(secret);
         }
         fs::remove_file(&path)?;
     }

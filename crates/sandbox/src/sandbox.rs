@@ -274,6 +274,7 @@ impl Sandbox {
 pub(crate) struct OpenJail {
     pub(crate) channel: Channel,
     pub(crate) control: JailControl,
+    pub(crate) pid: u32,
     version: String,
 }
 
@@ -348,9 +349,10 @@ impl Inner {
             .await
             .map_err(|e| fault(FaultKind::Internal, &format!("starting a jail: {e}")))?;
         let ready = tokio::time::timeout(self.config.start_timeout, channel.receive()).await;
-        let mut jail = OpenJail { channel, control, version: String::new() };
+        let mut jail = OpenJail { channel, control, pid: 0, version: String::new() };
         match ready {
             Ok(Ok(Reply::Ready { version })) => {
+                jail.pid = jail.control.pid().await?;
                 if order.background {
                     jail.control.run_last();
                 }

@@ -231,8 +231,8 @@ impl Slot {
 
     /// The runner's process, as the daemon's pid namespace numbers it.
     #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        self.jail.control.state().pid
+    pub fn pid(&self) -> u32 {
+        self.jail.pid
     }
 
     /// Whether it can run another task.
