@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::future::pending;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ayni_sandbox::{Sandbox, SandboxConfig, SandboxError};
@@ -98,6 +100,32 @@ async fn two_hundred_slots_leave_nothing() {
     }
     assert!(!after.more_than(&before), "before: {before:#?}\nafter: {after:#?}");
     println!("before: {before:?}\nafter: {after:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_dies_with_a_daemon_that_is_killed() {
+    let _turn = Bench::new().await;
+    let scratch = tempfile::tempdir().unwrap();
+    let mut daemon = Command::new(hostile())
+        .arg("daemon")
+        .arg(env!("CARGO_BIN_EXE_ayni-jail"))
+        .arg(scratch.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    let runner = Path::new("/proc").join(said.trim());
+    assert!(runner.exists(), "{said}");
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    for _ in 0..1_000 {
+        if !runner.exists() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} outlives its daemon", runner.display());
 }
 
 #[tokio::test(flavor = "multi_thread")]
