@@ -80,7 +80,8 @@ pub fn processor() -> Digest {
     ayni_wire::digest(format!("{} {}", std::env::consts::ARCH, line.unwrap_or_default()).as_bytes())
 }
 
-/// The cache. Safe to share between threads; one daemon a folder.
+/// The cache. Safe to share between threads; one daemon a folder. Its methods read and write files
+/// of many megabytes: call them where blocking is allowed.
 #[derive(Debug)]
 pub struct ArtefactCache {
     folder: PathBuf,

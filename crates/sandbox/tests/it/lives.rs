@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::future::pending;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use ayni_sandbox::{Sandbox, SandboxConfig, SandboxError};
+use ayni_sandbox::{RunResult, Sandbox, SandboxConfig, SandboxError};
 use ayni_types::{Digest, FaultKind, Wall};
 
-use crate::help::{Bench, LIMITS, config, hostile, order};
+use crate::help::{Bench, LIMITS, config, hostile, order, stdout};
 
 /// What a jail could leave behind: descriptors, children, mounts, cgroups, files.
 #[derive(Debug)]
@@ -201,6 +202,23 @@ async fn one_slot_runs_many_tasks_and_a_task_above_its_limits_is_refused() {
     let run = slot.run(&order, &artefact, &none, Duration::from_secs(60), pending()).await;
     assert!(run.unwrap_err().detail.contains("above the slot's"));
     assert!(slot.is_alive());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outputs_are_used_again_once_read_and_never_while_held() {
+    let bench = Bench::new().await;
+    let mut slot = bench.slot().await;
+    let inode = |r: &RunResult| r.output.metadata().unwrap().ino();
+    let minute = Duration::from_secs(60);
+    let first = bench.run_for(&mut slot, "read the environment", minute).await.unwrap();
+    let second = bench.run_for(&mut slot, "list /proc", minute).await.unwrap();
+    assert_ne!(inode(&first), inode(&second));
+    assert_eq!(stdout(&first), "refused: empty");
+    let freed = inode(&first);
+    drop(first);
+    let third = bench.run_for(&mut slot, "fork", minute).await.unwrap();
+    assert_eq!(inode(&third), freed);
+    assert!(stdout(&third).contains("not permitted") && stdout(&second).contains("No such file"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
