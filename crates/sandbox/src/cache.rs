@@ -80,7 +80,8 @@ pub fn processor() -> Digest {
     ayni_wire::digest(format!("{} {}", std::env::consts::ARCH, line.unwrap_or_default()).as_bytes())
 }
 
-/// The cache. Safe to share between threads; one daemon a folder.
+/// The cache. Safe to share between threads; one daemon a folder. Its methods read and write files
+/// of many megabytes: call them where blocking is allowed.
 #[derive(Debug)]
 pub struct ArtefactCache {
     folder: PathBuf,
@@ -290,10 +291,11 @@ fn secret(folder: &Path) -> io::Result<[u8; 32]> {
     let path = folder.join(SECRET);
     if let Ok(data) = fs::symlink_metadata(&path) {
         let private = data.is_file() && data.permissions().mode().trailing_zeros() >= 6;
-        if let (true, Ok(bytes)) = (private, fs::read(&path)) {
-            if let Ok(secret) = <[u8; 32]>::try_from(bytes) {
-                return Ok(secret);
-            }
+        if private
+            && let Ok(bytes) = fs::read(&path)
+            && let Ok(secret) = <[u8; 32]>::try_from(bytes)
+        {
+            return Ok(secret);
         }
         fs::remove_file(&path)?;
     }

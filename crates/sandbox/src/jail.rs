@@ -154,10 +154,12 @@ fn raise_namespaces(
     let root_user = rustix::process::geteuid().is_root();
     // As root the files are taken before the rights are given up, as they may lie where only root
     // can look; as another user only after the user namespace has given the right to take them.
-    let mut parts = root_user.then(|| root::take_parts(order, &attached));
+    // (Root of a container alone may need the same.)
+    let early = root_user.then(|| root::take_parts(order, &attached)).and_then(Result::ok);
     if order.user_namespace {
         if root_user {
-            bounds::become_nobody().step("giving up root")?;
+            // In a container no other user may be mapped; the namespace has to do then.
+            let _ = bounds::become_nobody();
         }
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
         let entered = os::unshare_user().and_then(|()| bounds::map_user(uid, gid));
@@ -180,8 +182,8 @@ fn raise_namespaces(
 
     let mounted = os::unshare_mount().map_err(|e| JailError { step: "unshare", source: e });
     let mounted = mounted.and_then(|()| {
-        let parts = match parts.take() {
-            Some(parts) => parts?,
+        let parts = match early {
+            Some(parts) => parts,
             None => root::take_parts(order, &attached)?,
         };
         root::enter(&parts)
@@ -200,8 +202,9 @@ fn become_runner(report: &mut Report, order: &JailOrder, exec: &Exec, alive: Own
         if order.background {
             bounds::run_last(order.cpu_grouped);
         }
-        if rustix::process::geteuid().is_root() {
-            bounds::become_nobody().step("giving up root")?;
+        if rustix::process::geteuid().is_root() && !order.user_namespace {
+            // Fails where no other user is mapped: a container's root, which is somebody's nobody.
+            let _ = bounds::become_nobody();
         }
         bounds::drop_capabilities().step("dropping capabilities")?;
         report.wall(Wall::Rlimits, bounds::set_rlimits(order));

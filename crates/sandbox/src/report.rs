@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use ayni_types::{End, Fuel, Observed, TaskSpec, TreeEntry, limits::OUTPUT_FILES_MAX};
 use ayni_wire::runner::{FileSection, RunReport, Section};
@@ -20,8 +21,8 @@ pub struct RunResult {
     pub end: End,
     /// Fuel used, at most the task's limit.
     pub fuel: Fuel,
-    /// Where the outputs lie.
-    pub output: File,
+    /// Where the outputs lie. The slot uses the file again once no result holds it.
+    pub output: Arc<File>,
     /// Standard output.
     pub stdout: Section,
     /// Standard error.

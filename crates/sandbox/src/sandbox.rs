@@ -87,6 +87,7 @@ pub struct WallReport {
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     inner: Arc<Inner>,
+    compile_background: bool,
 }
 
 #[derive(Debug)]
@@ -176,7 +177,15 @@ impl Sandbox {
         inner.build.version = version;
         inner.walls = walls;
         inner.strong_enough()?;
-        Ok(Self { inner: Arc::new(inner) })
+        let compile_background = inner.config.compile_background;
+        Ok(Self { inner: Arc::new(inner), compile_background })
+    }
+
+    /// The same sandbox for the owner's own work: checks and compilations at ordinary priority,
+    /// not behind everything else on the machine.
+    #[must_use]
+    pub fn foreground(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), compile_background: false }
     }
 
     /// The walls that stand, sorted: what an offer says.
@@ -206,7 +215,8 @@ impl Sandbox {
     /// When the machine fails or the runner misbehaves; an unusable program is a report.
     pub async fn check(&self, program: OwnedFd) -> Result<CheckReport, Fault> {
         let config = &self.inner.config;
-        let mut jail = self.inner.open(&self.inner.compile_order(), None).await?;
+        let mut jail =
+            self.inner.open(&self.inner.compile_order(self.compile_background), None).await?;
         rewind(&program)?;
         let reply =
             jail.ask_once(&Request::Check, &[program.as_fd()], config.compile_timeout).await;
@@ -230,7 +240,8 @@ impl Sandbox {
     ) -> Result<Result<Compiled, CheckReport>, Fault> {
         let config = &self.inner.config;
         let began = Instant::now();
-        let mut jail = self.inner.open(&self.inner.compile_order(), None).await?;
+        let mut jail =
+            self.inner.open(&self.inner.compile_order(self.compile_background), None).await?;
         rewind(&program)?;
         let file = new_file(config).map_err(|e| disk_fault(&e))?;
         let request = Request::Compile { engine, how };
@@ -274,6 +285,7 @@ impl Sandbox {
 pub(crate) struct OpenJail {
     pub(crate) channel: Channel,
     pub(crate) control: JailControl,
+    pub(crate) pid: u32,
     version: String,
 }
 
@@ -331,9 +343,9 @@ impl Inner {
         }
     }
 
-    fn compile_order(&self) -> JailOrder {
+    fn compile_order(&self, background: bool) -> JailOrder {
         let memory = self.config.compile_memory_bytes.saturating_add(RUNNER_MEMORY_BYTES);
-        self.order(ARTEFACT_BYTES_MAX, memory, self.config.compile_background)
+        self.order(ARTEFACT_BYTES_MAX, memory, background)
     }
 
     async fn open(&self, order: &JailOrder, cpus: Option<u32>) -> Result<OpenJail, Fault> {
@@ -348,9 +360,10 @@ impl Inner {
             .await
             .map_err(|e| fault(FaultKind::Internal, &format!("starting a jail: {e}")))?;
         let ready = tokio::time::timeout(self.config.start_timeout, channel.receive()).await;
-        let mut jail = OpenJail { channel, control, version: String::new() };
+        let mut jail = OpenJail { channel, control, pid: 0, version: String::new() };
         match ready {
             Ok(Ok(Reply::Ready { version })) => {
+                jail.pid = jail.control.pid().await?;
                 if order.background {
                     jail.control.run_last();
                 }

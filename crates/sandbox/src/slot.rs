@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::future::Future;
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::channel::ChannelError;
 use crate::config::{BLOB_ASKS_MAX, SlotLimits};
 use crate::order::Command;
 use crate::report::{self, RunResult};
-use crate::sandbox::{Artefact, Inner, OpenJail, ms, rewind, runner_fault, unexpected};
+use crate::sandbox::{Artefact, Inner, OpenJail, disk_fault, ms, rewind, runner_fault, unexpected};
 use crate::warden::{JailControl, fault};
 
 /// Where a run's inputs come from. Give only what belongs to the task: the runner that asks is
@@ -47,6 +47,9 @@ pub struct Slot {
     inner: Arc<Inner>,
     jail: OpenJail,
     limits: SlotLimits,
+    /// Every output file this jail was ever given: it may have kept any of them open and fill it
+    /// again, so a file that nobody reads any more is used again rather than joined by another.
+    outputs: Vec<Arc<File>>,
     state: State,
 }
 
@@ -83,7 +86,7 @@ impl SlotControl {
 
 impl Slot {
     pub(crate) fn new(inner: Arc<Inner>, jail: OpenJail, limits: SlotLimits) -> Self {
-        Self { inner, jail, limits, state: State::Idle }
+        Self { inner, jail, limits, outputs: Vec::new(), state: State::Idle }
     }
 
     /// Runs one task. `timeout` is wall-clock time while not paused; when `cancel` completes, the
@@ -146,7 +149,7 @@ impl Slot {
         let internal = |e: io::Error| fault(FaultKind::Internal, &format!("order: {e}"));
         let letter = sealed(&ayni_wire::encode(order)).map_err(internal)?;
         let code = artefact.reopen().map_err(internal)?;
-        let output = self.inner.output()?;
+        let output = self.empty_output()?;
         let began = Instant::now();
         let handed = [letter.as_fd(), code.as_fd(), output.as_fd()];
         self.send(&Request::Run, &handed).await?;
@@ -185,6 +188,17 @@ impl Slot {
                 memory_bytes_peak: self.jail.control.memory_bytes_peak(),
             },
         })
+    }
+
+    fn empty_output(&mut self) -> Result<Arc<File>, Fault> {
+        if let Some(free) = self.outputs.iter().find(|o| Arc::strong_count(o) == 1) {
+            let free = Arc::clone(free);
+            let emptied = free.set_len(0).and_then(|()| (&*free).rewind());
+            return emptied.map(|()| free).map_err(|e| disk_fault(&e));
+        }
+        let new = Arc::new(self.inner.output()?);
+        self.outputs.push(Arc::clone(&new));
+        Ok(new)
     }
 
     async fn answer(&mut self, digest: Digest, blobs: &dyn BlobSource) -> Result<(), Fault> {
@@ -231,8 +245,8 @@ impl Slot {
 
     /// The runner's process, as the daemon's pid namespace numbers it.
     #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        self.jail.control.state().pid
+    pub fn pid(&self) -> u32 {
+        self.jail.pid
     }
 
     /// Whether it can run another task.

@@ -26,6 +26,9 @@ use crate::order::{Command, JailOrder, NOTICE_BYTES_MAX, Notice};
 /// How long a warder may take to end its runner before it is killed itself.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a runner that closed its socket may take to end by itself, and so say why.
+const EXIT_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What is known of a jail.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct JailState {
@@ -242,6 +245,13 @@ impl JailControl {
         lock(&self.group).run_last(true);
     }
 
+    /// The runner's process. What it says itself may arrive before the warder's word of it.
+    pub(crate) async fn pid(&self) -> Result<u32, Fault> {
+        let mut state = self.state.clone();
+        let known = state.wait_for(|s| s.pid.is_some() || s.gone).await.ok().and_then(|s| s.pid);
+        known.ok_or_else(|| fault(FaultKind::Internal, "the jail ended at once"))
+    }
+
     /// What is known now.
     pub(crate) fn state(&self) -> JailState {
         self.state.borrow().clone()
@@ -273,7 +283,7 @@ impl JailControl {
     pub(crate) async fn post_mortem(&self, seen: &str) -> Fault {
         let mut state = self.state.clone();
         let ended = state.wait_for(|s| s.exit_code.is_some() || s.signal.is_some() || s.gone);
-        let _ = tokio::time::timeout(Duration::from_secs(2), ended).await;
+        let _ = tokio::time::timeout(EXIT_PATIENCE, ended).await;
         self.end().await.fault(seen)
     }
 }

@@ -4,6 +4,8 @@
 //! copied into the artefact), tries the attack that the script names, and reports what came of it
 //! as the run's standard output. Called with arguments it tries the same attack without a jail.
 
+#![allow(clippy::unwrap_used)]
+
 mod attacks;
 mod forge;
 mod sys;
@@ -15,6 +17,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
+use ayni_sandbox::{Sandbox, SandboxConfig, SlotLimits};
 use ayni_types::{End, Fuel};
 use ayni_wire::runner::{CheckReport, PACKET_BYTES_MAX, Reply, Request, RunReport, Section};
 use rustix::net::{
@@ -54,6 +57,7 @@ fn main() {
         Some("victim") => {
             let _ = std::io::stdin().read_to_end(&mut Vec::new());
         }
+        Some("daemon") => daemon(&args[2], &args[3]),
         Some("list") => println!("{}", attacks::NAMES.join("\n")),
         Some(attack) => {
             let values = pairs(args[2..].iter().map(String::as_str));
@@ -69,6 +73,21 @@ fn main() {
         }
         None => serve(),
     }
+}
+
+/// Stands in for a daemon that is killed: opens a slot whose runner spins, says its process id.
+fn daemon(jail: &str, scratch: &str) {
+    let config = SandboxConfig {
+        runner: std::env::current_exe().unwrap(),
+        jail: jail.into(),
+        compile_background: false,
+        ..SandboxConfig::beside("/nowhere", scratch)
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let slot = Sandbox::new(config).await.unwrap().open_slot(SlotLimits::default()).await;
+        println!("{}", slot.as_ref().unwrap().pid());
+        std::future::pending::<()>().await;
+    });
 }
 
 fn serve() {

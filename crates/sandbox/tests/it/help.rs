@@ -13,7 +13,9 @@ use ayni_wire::runner::{CompileHow, RunOrder};
 /// The hostile program, built beside the tests.
 pub(crate) fn hostile() -> PathBuf {
     let folder = Path::new(env!("CARGO_BIN_EXE_ayni-jail")).parent().unwrap().to_owned();
-    folder.join("examples/hostile")
+    let hostile = folder.join("examples/hostile");
+    assert!(hostile.exists(), "`cargo build --examples` makes {}", hostile.display());
+    hostile
 }
 
 pub(crate) fn config(scratch: &Path) -> SandboxConfig {

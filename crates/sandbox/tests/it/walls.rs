@@ -73,6 +73,22 @@ impl Target {
     }
 }
 
+/// The wall that gave this answer. Others stand behind it.
+fn answered_by(attack: &str, answer: &str) -> &'static str {
+    let says = |part: &str| answer.contains(part);
+    match attack {
+        "read the environment" | "use leftover descriptors" => "the jail maker hands none on",
+        _ if says("out of real memory") => "cgroup memory",
+        _ if says("os error 12") || says("os error 27") || says("os error 24") => "rlimits",
+        _ if says("os error 11") => "rlimits, cgroup pids",
+        _ if says("os error 2)") => "mount namespace (not there)",
+        _ if says("os error 13") => "landlock",
+        _ if says("signal 31") => "seccomp (killed)",
+        _ if says("os error 1)") || says("os error 38") => "seccomp",
+        _ => "see answer",
+    }
+}
+
 impl Drop for Target {
     fn drop(&mut self) {
         let _ = self.victim.kill();
@@ -109,14 +125,20 @@ async fn no_attack_that_works_outside_works_inside() {
             escaped.push(format!("{attack}: {jailed}"));
         }
         slot.close().await;
+        let wall =
+            if jailed.starts_with("refused: ") { answered_by(&attack, &jailed) } else { "none" };
         let plain = if applicable {
             plain.replacen("ok: ", "", 1)
         } else {
             format!("not applicable: {}", plain.replacen("refused: ", "", 1))
         };
-        rows.push(format!("| {attack} | {plain} | {} |", jailed.replacen("refused: ", "", 1)));
+        let jailed = jailed.replacen("refused: ", "", 1);
+        rows.push(format!("| {attack} | {plain} | {jailed} | {wall} |"));
     }
-    println!("| attack | without jail | in jail |\n|---|---|---|\n{}", rows.join("\n"));
+    println!(
+        "| attack | without jail | in jail | answered by |\n|---|---|---|---|\n{}",
+        rows.join("\n")
+    );
     println!(
         "{} attacks, {shown} shown to succeed without jail, {} escaped",
         rows.len(),
