@@ -58,15 +58,17 @@ impl Programs {
 
     /// What a program is and whether it can run.
     pub(crate) async fn check(&self, program: &Digest) -> Result<CheckReport, Fault> {
-        self.sandbox.check(self.open(program)?.into()).await
+        self.sandbox.foreground().check(self.open(program)?.into()).await
     }
 
-    /// Compiled code of a program; `compiling` is called if it has to be made first.
+    /// Compiled code of a program; `compiling` is called if it has to be made first. What the owner
+    /// waits for is `urgent`; the rest is compiled at the lowest priority.
     pub(crate) async fn ready(
         &self,
         program: &Digest,
         engine: &EngineId,
         how: CompileHow,
+        urgent: bool,
         compiling: impl FnOnce(),
     ) -> Result<Ready, Fault> {
         let lock = {
@@ -100,7 +102,8 @@ impl Programs {
             return Ok(Ready { artefact, compile_ms });
         }
         compiling();
-        let compiled = self.sandbox.compile(self.open(program)?.into(), engine.clone(), how).await?;
+        let sandbox = if urgent { self.sandbox.foreground() } else { self.sandbox.clone() };
+        let compiled = sandbox.compile(self.open(program)?.into(), engine.clone(), how).await?;
         match compiled {
             Ok(compiled) => {
                 let kept = self.cache.keep(&key, &compiled.artefact);

@@ -165,7 +165,8 @@ impl SlotTask {
             self.handle.event(Event::RunStarted { run: order.run, compiling });
         };
         let shop = self.shop.clone();
-        let prepared = prepare(&shop, &order.task, || started(true));
+        let background = matches!(order.purpose, Purpose::Lease(_));
+        let prepared = prepare(&shop, &order.task, !background, || started(true));
         let prepared = tokio::select! {
             prepared = prepared => prepared?,
             () = order.cancel.cancelled() => {
@@ -173,7 +174,6 @@ impl SlotTask {
             }
         };
         started(false);
-        let background = matches!(order.purpose, Purpose::Lease(_));
         let limits = slot_limits(&order.task, background);
         let fits = |slot: &Slot| {
             let has = slot.limits();
@@ -239,6 +239,7 @@ pub(crate) struct Prepared {
 pub(crate) async fn prepare(
     shop: &Arc<Shop>,
     task: &TaskSpec,
+    urgent: bool,
     compiling: impl FnOnce(),
 ) -> Result<Prepared, Fault> {
     let (blobs, spec) = (shop.blobs.clone(), task.clone());
@@ -252,7 +253,7 @@ pub(crate) async fn prepare(
         Err(error) => return Err(fault(FaultKind::Internal, error)),
     };
     let how = CompileHow::Optimised;
-    let ready = shop.programs.ready(&task.program, &task.engine, how, compiling).await?;
+    let ready = shop.programs.ready(&task.program, &task.engine, how, urgent, compiling).await?;
     Ok(Prepared { ready, inputs })
 }
 
@@ -300,7 +301,7 @@ pub(crate) async fn once(
     task: &TaskSpec,
     timeout: Duration,
 ) -> Result<Ran, Fault> {
-    let prepared = prepare(shop, task, || {}).await?;
+    let prepared = prepare(shop, task, true, || {}).await?;
     let mut slot = shop.sandbox.open_slot(slot_limits(task, false)).await?;
     let never = CancellationToken::new();
     let ran = execute(shop, &mut slot, task, &prepared, timeout, &never).await;
