@@ -1,5 +1,6 @@
 //! Starting a node, and finding one that runs.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -36,6 +37,8 @@ pub(crate) async fn ensure(home: &Path) -> Result<Client, ApiError> {
         .arg("--home")
         .arg(home)
         .args(["daemon", "--ephemeral"])
+        // Ctrl-C at the terminal is for the command: the job goes on.
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

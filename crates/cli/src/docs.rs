@@ -102,6 +102,13 @@ fn section(command: &clap::Command, path: &str, text: &mut String) {
         return;
     }
     let mut shown = command.clone().term_width(100).color(clap::ColorChoice::Never);
+    if path != "ayni" {
+        // Said once, at the top.
+        shown = shown.mut_args(|arg| {
+            let hide = arg.is_global_set() || arg.get_id() == "help";
+            arg.hide(hide)
+        });
+    }
     let help = shown.render_long_help().to_string();
     let help: String = help.lines().map(|line| format!("{}\n", line.trim_end())).collect();
     text.push_str(&format!("\n## `{path}`\n\n```text\n{}\n```\n", help.trim_end()));

@@ -159,6 +159,6 @@ mod tests {
             byte  signed                               found
                0                                     ≠ 1b 5b 32 4a               .[2J
         ");
-        insta::assert_snapshot!(side_by_side(b"same", b"same"), @"equal in their first 4 bytes");
+        insta::assert_snapshot!(side_by_side(b"same", b"same"), @"    equal in their first 4 bytes");
     }
 }

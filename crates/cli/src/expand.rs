@@ -297,11 +297,11 @@ mod tests {
 
     #[test]
     fn one_task_takes_its_arguments_as_they_are() {
-        let mut common = common(&[r#"{"a":{}}"#, "}}"]);
-        common.env.clear();
-        let planned = expand(&common, &Split::Single).unwrap();
+        let mut one = common(&[r#"{"a":{}}"#, "}}"]);
+        one.env.clear();
+        let planned = expand(&one, &Split::Single).unwrap();
         assert_eq!(planned[0].task.args, ["prog", r#"{"a":{}}"#, "}}"]);
-        let error = expand(&super::tests::common(&["{start}"]), &Split::Single).unwrap_err();
+        let error = expand(&common(&["{start}"]), &Split::Single).unwrap_err();
         assert!(error.hint.contains("--range"), "{}", error.hint);
     }
 

@@ -47,6 +47,12 @@ impl JobNote {
         let program = program.map(Text);
         Self { schema: Schema, job: Text(job), name: name.to_owned(), program, labels }
     }
+
+    fn save(&self, dir: &Path) -> Result<(), ApiError> {
+        let text = serde_json::to_string(self).map_err(|error| ApiError::internal(&error))?;
+        let path = dir.join(Self::FILE);
+        std::fs::write(&path, text).map_err(|error| failed(&path, &error))
+    }
 }
 
 /// Where results go, and which are there.
@@ -79,8 +85,7 @@ impl Writer {
         if as_log {
             note.labels.clear();
         }
-        let text = serde_json::to_string(&note).map_err(|error| ApiError::internal(&error))?;
-        std::fs::write(dir.join(JobNote::FILE), text).map_err(|e| failed(dir, &e))?;
+        note.save(dir)?;
         Ok(Self {
             client: client.clone(),
             job: note.job.0,
@@ -93,9 +98,13 @@ impl Writer {
         })
     }
 
-    /// Sets the names of tasks that are not yet named (a watched folder grows).
-    pub(crate) fn add_label(&mut self, label: String) {
-        self.note.labels.push(label);
+    /// Names the tasks that follow those named so far (a watched folder grows).
+    pub(crate) fn add_labels(
+        &mut self,
+        labels: impl Iterator<Item = String>,
+    ) -> Result<(), ApiError> {
+        self.note.labels.extend(labels);
+        self.note.save(&self.dir)
     }
 
     /// An outcome was accepted: fetch and write it, unless that has been done.

@@ -56,7 +56,7 @@ pub(crate) async fn run(args: RunArgs, home: &Path, ui: &Ui) -> anyhow::Result<E
     let started = Instant::now();
     let id = random_job()?;
     let mut writer = open_writer(&client, &args, &plan, id, &tasks)?;
-    let pilot = plan.pilot.filter(|count| u64::from(*count) < tasks.len() as u64);
+    let pilot = plan.pilot.filter(|count| *count > 0 && u64::from(*count) < tasks.len() as u64);
     let first = pilot.map_or(tasks.len(), |count| count as usize);
     submit(&client, &request(&plan, id), &tasks[..first], pilot.is_none(), &progress).await?;
     progress.say(|ui| ui.note(&format!("job {id}: {}", plural(tasks.len() as u64, "task"))));
@@ -229,8 +229,8 @@ fn random_job() -> Result<JobId, ApiError> {
     Ok(JobId(id))
 }
 
-/// How often a watched folder is looked at, and for how long a file must be still before it is
-/// taken: it may be on its way.
+/// How often a watched folder is looked at. A file is taken when it did not change between two
+/// looks: it may be on its way.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// `--watch`: every file that is in the folder or comes into it becomes a task.
@@ -259,6 +259,7 @@ async fn follow(
     let mut files: Vec<MapFile> = Vec::new();
     let mut seen = Folder::default();
     let mut sent = 0;
+    let mut accepted = 0;
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         for path in still_files(folder, &mut seen)? {
@@ -268,7 +269,7 @@ async fn follow(
             let tasks = expand(&plan.common, &Split::Map(files.clone()))?;
             plan.sources.upload(&client, |done, total| progress.bytes(done, total)).await?;
             if let Some(writer) = &mut writer {
-                tasks[sent..].iter().for_each(|task| writer.add_label(task.label.clone()));
+                writer.add_labels(tasks[sent..].iter().map(|task| task.label.clone()))?;
             }
             add(&client, id, &tasks, sent, &progress).await?;
             for task in &tasks[sent..] {
@@ -276,10 +277,14 @@ async fn follow(
             }
             sent = files.len();
         }
-        if let Some(writer) = &mut writer {
+        let detail = client.job(id).await?;
+        if detail.summary.counts.accepted != accepted
+            && let Some(writer) = &mut writer
+        {
             writer.sync().await?;
+            accepted = detail.summary.counts.accepted;
         }
-        progress.job(&client.job(id).await?);
+        progress.job(&detail);
         tokio::select! {
             _ = &mut interrupt => break,
             () = tokio::time::sleep(LOOK_EVERY) => {}

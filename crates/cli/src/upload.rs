@@ -171,7 +171,12 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) -> Resu
         // Links to files are read through; links to folders could go in circles.
         let target = std::fs::metadata(&path).map_err(|error| failed(&path, &error))?;
         if !target.is_file() {
-            return Err(failed(&path, &"it is neither a file nor a folder"));
+            let why = if target.is_dir() {
+                "it is a link to a folder, which could lead in circles"
+            } else {
+                "it is neither a file nor a folder"
+            };
+            return Err(failed(&path, &why));
         }
         files.push((relative, path));
         if files.len() > limits::TREE_FILES_MAX {
@@ -211,7 +216,7 @@ mod tests {
         assert!(error.contains("/no`"), "{error}");
         std::os::unix::fs::symlink(dir.path(), dir.path().join("loop")).unwrap();
         let error = Sources::default().add_folder(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("loop` "), "{error}");
+        assert!(error.contains("/loop`: it is a link to a folder"), "{error}");
         let error = Sources::default().add_file(dir.path()).unwrap_err().to_string();
         assert!(error.contains("directory"), "{error}");
     }
