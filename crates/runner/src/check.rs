@@ -45,9 +45,9 @@ pub fn check_and_normalise(program: &[u8]) -> (CheckReport, Option<Normalised>) 
     let mut report = CheckReport { kind: "unknown".to_owned(), ..CheckReport::default() };
     if program.len() as u64 > PROGRAM_BYTES_MAX {
         let bytes = program.len();
-        report.problems.push(format!(
-            "the program has {bytes} bytes; the limit is {PROGRAM_BYTES_MAX}"
-        ));
+        report
+            .problems
+            .push(format!("the program has {bytes} bytes; the limit is {PROGRAM_BYTES_MAX}"));
         return (report, None);
     }
     let mut normalised = None;
@@ -156,11 +156,7 @@ fn look(
             for import in section.clone().into_imports() {
                 let import = import?;
                 if report.imports.len() < IMPORTS_SHOWN_MAX {
-                    report.imports.push(format!(
-                        "{}.{}",
-                        shown(import.module),
-                        shown(import.name)
-                    ));
+                    report.imports.push(format!("{}.{}", shown(import.module), shown(import.name)));
                 }
                 check_import(import.module, import.name, import.ty, seen, report);
             }
@@ -181,13 +177,7 @@ fn look(
     Ok(())
 }
 
-fn check_import(
-    module: &str,
-    name: &str,
-    ty: TypeRef,
-    seen: &mut Seen,
-    report: &mut CheckReport,
-) {
+fn check_import(module: &str, name: &str, ty: TypeRef, seen: &mut Seen, report: &mut CheckReport) {
     if report.problems.len() >= LINES_MAX {
         return;
     }
@@ -277,7 +267,9 @@ fn check_component(program: &[u8], report: &mut CheckReport) {
             _ => {}
         }
     }
-    if let Err(error) = Validator::new_with_features(normalise::features::COMPONENT).validate_all(program) {
+    if let Err(error) =
+        Validator::new_with_features(normalise::features::COMPONENT).validate_all(program)
+    {
         report.problems.insert(0, format!("invalid under wasi1: {error}"));
         return;
     }
@@ -290,9 +282,16 @@ fn check_component(program: &[u8], report: &mut CheckReport) {
 fn known_interface(name: &str) -> bool {
     let Some((package, version)) = name.split_once('@') else { return false };
     version.starts_with("0.2.")
-        && ["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:filesystem/", "wasi:random/", "wasi:sockets/"]
-            .iter()
-            .any(|p| package.starts_with(p))
+        && [
+            "wasi:cli/",
+            "wasi:io/",
+            "wasi:clocks/",
+            "wasi:filesystem/",
+            "wasi:random/",
+            "wasi:sockets/",
+        ]
+        .iter()
+        .any(|p| package.starts_with(p))
 }
 
 fn shown(name: &str) -> String {

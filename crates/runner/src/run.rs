@@ -69,9 +69,8 @@ pub fn run(
     let program = loaded.program(task.program, order.how, stack_bytes, artefact)?;
     let native = native_stack_bytes(stack_bytes)
         .map_err(|e| fault(FaultKind::OutOfMemory, format!("{e:#}")))?;
-    let thread = std::thread::Builder::new()
-        .name("guest".to_owned())
-        .stack_size(native + HOST_STACK_BYTES);
+    let thread =
+        std::thread::Builder::new().name("guest".to_owned()).stack_size(native + HOST_STACK_BYTES);
     std::thread::scope(|scope| {
         let guest = thread
             .spawn_scoped(scope, || run_here(task, program, Arc::clone(socket)))

@@ -234,12 +234,12 @@ impl Work {
         }
         self.due(id)?;
         // A cut-off code section is announced before its end is missed.
-        let data = module
-            .get(range.start - base..range.end - base)
-            .ok_or_else(|| NormaliseError::Malformed {
+        let data = module.get(range.start - base..range.end - base).ok_or_else(|| {
+            NormaliseError::Malformed {
                 offset: range.start,
                 message: "unexpected end in a section".to_owned(),
-            })?;
+            }
+        })?;
         match payload {
             Payload::ImportSection(_) if self.meter == Meter::Imported => self.imports(Some(data)),
             Payload::GlobalSection(_) if self.meter == Meter::Own => self.globals(Some(data)),

@@ -68,8 +68,7 @@ impl Loaded {
 
 fn load(engine: Engine, artefact: OwnedFd) -> Result<Program, Fault> {
     let bad = |why: String| fault(FaultKind::Internal, format!("the artefact: {why}"));
-    let bytes =
-        Mapped::whole(&artefact, ARTEFACT_BYTES_MAX).map_err(|e| bad(e.to_string()))?;
+    let bytes = Mapped::whole(&artefact, ARTEFACT_BYTES_MAX).map_err(|e| bad(e.to_string()))?;
     match Engine::detect_precompiled(&bytes) {
         Some(Precompiled::Module) => {
             drop(bytes);
