@@ -41,6 +41,8 @@ pub const BULK_BYTES_PER_FUEL_SHIFT: i64 = 4;
 
 /// Largest module in bytes.
 pub const MODULE_BYTES_MAX: u64 = 128 << 20;
+/// Core modules in a component.
+pub const COMPONENT_MODULES_MAX: u64 = 64;
 /// Largest function body in bytes.
 pub const FUNCTION_BYTES_MAX: u64 = 1 << 20;
 /// Largest function body after metering, in bytes: what every WebAssembly engine reads.
