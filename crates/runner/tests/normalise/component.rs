@@ -219,7 +219,7 @@ fn shapes_that_cannot_be_metered_are_refused() {
             r#"(component (import "m" (core module)))"#,
             "component imports or hands around a core module",
         ),
-        (r#"(component (import "ayni-fuel" (func)))"#, "exports `ayni-fuel`"),
+        (r#"(component (import "ayni-fuel" (func)))"#, "uses the name `ayni-fuel`"),
         (
             "(component (core module (func try catch_all end)))",
             "uses legacy exception handling (`try` at offset 0x",
