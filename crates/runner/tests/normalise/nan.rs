@@ -43,7 +43,7 @@ fn compare(seed: u64) -> bool {
     let original = program(seed);
     let flagged = Module::new(engine_with_flag(Back::Plain), &original).unwrap();
     let expected = run_module(&flagged, None);
-    let bare = Module::new(engine(Back::Plain), &original).unwrap();
+    let bare = Module::new(engine(Back::Winch), &original).unwrap();
     let exposes = run_module(&bare, None) != expected;
     if !exposes {
         return false;
@@ -51,7 +51,7 @@ fn compare(seed: u64) -> bool {
     let normalised = normalise(&original).unwrap().module;
     let mut fuel = None;
     for back in [Back::Plain, Back::Winch, Back::Optimised] {
-        if back == Back::Optimised && seed % OPTIMISED_EVERY != 0 {
+        if back == Back::Optimised && !seed.is_multiple_of(OPTIMISED_EVERY) {
             continue;
         }
         let module = Module::new(engine(back), &normalised).unwrap();
