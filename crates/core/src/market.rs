@@ -289,35 +289,44 @@ impl Core {
         None
     }
 
+    /// Why this job can't use an offer: by its first waiting task that may run there.
+    pub(crate) fn offer_obstacle_for(&self, job: &Job, offer: &Offer) -> Option<Obstacle> {
+        let may =
+            |index: &&u32| job.task(**index).is_some_and(|task| task.may_run_at(Some(offer.node)));
+        let fresh = job.queue.iter().take(1).find(may);
+        let Some(index) = fresh.or_else(|| job.retry.iter().take(256).find(may)) else {
+            return Some((
+                "every task that waits has failed there before".to_owned(),
+                "another provider would help".to_owned(),
+            ));
+        };
+        self.job_obstacle(job, *index, &offer.price, offer.memory_bytes, offer.fuel_per_second)
+    }
+
     // --- asking ---
 
     /// Asks for leases while jobs want more slots than we have.
     pub(crate) fn hire_more(&mut self) {
-        let waiting: Vec<(&Job, u32)> = self
+        let waiting: Vec<&Job> = self
             .running
             .iter()
             .filter_map(|id| self.jobs.get(id))
-            .filter(|job| job.record.providers_max > 0)
-            .filter_map(|job| {
-                let first = job.queue.first().or_else(|| job.retry.first())?;
-                Some((job, *first))
-            })
+            .filter(|job| job.record.providers_max > 0 && job.waiting() > 0)
             .collect();
         if waiting.is_empty() {
             return;
         }
-        let need: usize = waiting.iter().map(|(job, _)| job.waiting()).sum();
+        let need: usize = waiting.iter().map(|job| job.waiting()).sum();
         let providers_max =
-            waiting.iter().map(|(job, _)| job.record.providers_max).max().unwrap_or(0) as usize;
+            waiting.iter().map(|job| job.record.providers_max).max().unwrap_or(0) as usize;
         let mut hired: BTreeMap<NodeId, usize> = BTreeMap::new();
+        // Leases that have room have been filled before this: what still waits does not fit them.
         let mut room = 0;
-        for hire in self.hires.values() {
-            if hire.state == HireState::Ending {
-                continue;
-            }
+        for hire in self.hires.values().filter(|h| h.state != HireState::Ending) {
             *hired.entry(hire.provider()).or_default() += 1;
-            let slots = hire.lease().slots as usize;
-            room += slots.saturating_sub(hire.undelivered());
+            if hire.state == HireState::Asked {
+                room += hire.lease().slots as usize;
+            }
         }
         if room >= need {
             return;
@@ -337,16 +346,7 @@ impl Core {
             {
                 continue;
             }
-            let wanted = waiting.iter().any(|(job, index)| {
-                self.job_obstacle(
-                    job,
-                    *index,
-                    &offer.price,
-                    offer.memory_bytes,
-                    offer.fuel_per_second,
-                )
-                .is_none()
-            });
+            let wanted = waiting.iter().any(|job| self.offer_obstacle_for(job, offer).is_none());
             if wanted {
                 let rank =
                     offer.price.per_gigafuel.0.saturating_add(offer.price.per_data_mebibyte.0);

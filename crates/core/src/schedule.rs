@@ -266,7 +266,12 @@ impl Core {
         let mut given_up: Vec<LeaseId> = Vec::new();
         let mut ended: Vec<(LeaseId, NodeId)> = Vec::new();
         let mut pings: BTreeMap<NodeId, Vec<LeaseId>> = BTreeMap::new();
-        let wanted = self.running.iter().filter_map(|j| self.jobs.get(j)).any(|j| j.waiting() > 0);
+        let useful: BTreeSet<LeaseId> = self
+            .hires
+            .iter()
+            .filter(|(id, hire)| self.pick(**id, hire.provider()).is_some())
+            .map(|(id, _)| *id)
+            .collect();
         for (id, hire) in &mut self.hires {
             let peer = self.peers.get(&hire.provider());
             let (up, heard) = peer.map_or((false, Time(0)), |p| (p.up, p.heard));
@@ -278,7 +283,7 @@ impl Core {
                 continue;
             }
             hire.down_since = if up { None } else { hire.down_since.or(Some(now)) };
-            if !hire.work.is_empty() || wanted {
+            if !hire.work.is_empty() || useful.contains(id) {
                 hire.busy = now;
             }
             let down_ms = hire.down_since.map_or(0, |at| now.since_ms(at));

@@ -555,16 +555,12 @@ impl Core {
             for (about, reason) in &job.why {
                 line(format!("{subject}, {about}"), reason.clone(), "");
             }
-            let Some(first) = job.queue.first().or_else(|| job.retry.first()) else { continue };
+            if job.waiting() == 0 {
+                continue;
+            }
             for known in self.offers.values() {
                 let offer = &known.signed.body;
-                let obstacle = self.job_obstacle(
-                    job,
-                    *first,
-                    &offer.price,
-                    offer.memory_bytes,
-                    offer.fuel_per_second,
-                );
+                let obstacle = self.offer_obstacle_for(job, offer);
                 if let Some((reason, hint)) = obstacle {
                     line(format!("{subject}, provider {}", offer.node), reason, &hint);
                 }
@@ -611,10 +607,9 @@ impl Core {
         if job.in_flight > 0 || job.audits_running > 0 || !job.audits.is_empty() {
             return None;
         }
-        let first = job.queue.first().or_else(|| job.retry.first()).copied();
-        let Some(first) = first else {
+        if job.waiting() == 0 {
             return job.record.open.then(|| "waiting for more tasks".to_owned());
-        };
+        }
         let asked = self.hires.values().filter(|h| h.state == HireState::Asked).count();
         if self.offers.is_empty() {
             let (reason, hint) = self.no_offers();
@@ -625,15 +620,8 @@ impl Core {
         let mut usable = 0;
         for known in self.offers.values() {
             let offer = &known.signed.body;
-            let obstacle = self.offer_obstacle(offer).or_else(|| {
-                self.job_obstacle(
-                    job,
-                    first,
-                    &offer.price,
-                    offer.memory_bytes,
-                    offer.fuel_per_second,
-                )
-            });
+            let obstacle =
+                self.offer_obstacle(offer).or_else(|| self.offer_obstacle_for(job, offer));
             match obstacle {
                 Some(obstacle) => *obstacles.entry(obstacle).or_default() += 1,
                 None => usable += 1,

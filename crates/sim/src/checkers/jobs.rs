@@ -102,7 +102,13 @@ impl Told {
 
     /// Everything has settled: each task of each job ended once, and the counts add up.
     #[must_use]
-    pub fn at_end(&self, core: &Core, job: JobId, specs: &[TaskSpec], knobs: &Knobs) -> Vec<Violation> {
+    pub fn at_end(
+        &self,
+        core: &Core,
+        job: JobId,
+        specs: &[TaskSpec],
+        knobs: &Knobs,
+    ) -> Vec<Violation> {
         let mut found = Vec::new();
         let mut wrong = |text: String| found.push(Violation::new(PROMISE, text));
         let Some(view) = core.job(job) else {
@@ -131,7 +137,10 @@ impl Told {
                 TaskState::Failed => {
                     let good = !matches!(spec.args[0].as_str(), "never" | "picky" | "slow");
                     if good && knobs.machines_are_sound() && knobs.is_honest() {
-                        wrong(format!("{job}/{index} is a good task and failed: {:?}", task.failure));
+                        wrong(format!(
+                            "{job}/{index} is a good task and failed: {:?}",
+                            task.failure
+                        ));
                     }
                 }
                 TaskState::Dropped if cancelled => {}
