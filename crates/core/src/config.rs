@@ -101,6 +101,8 @@ pub struct Tuning {
     pub window_per_slot: u32,
     /// Added to what a task may take before it is presumed lost, in milliseconds.
     pub assignment_margin_ms: u64,
+    /// A delivered outcome is signed within so long, or its provider is lost, in milliseconds.
+    pub sign_ms: u64,
     /// Receipts are signed when so many are due …
     pub batch_receipts: usize,
     /// … or after so long, in milliseconds, or when the lease has nothing else to do.
@@ -148,6 +150,7 @@ impl Default for Tuning {
             offer_horizon_ms: 3_600_000,
             window_per_slot: 2,
             assignment_margin_ms: 60_000,
+            sign_ms: 30_000,
             batch_receipts: 64,
             batch_ms: 200,
             batch_resend_ms: 5_000,

@@ -55,6 +55,7 @@ pub(crate) struct Work {
     pub(crate) index: u32,
     pub(crate) since: Time,
     pub(crate) delivered: Option<Box<(Outcome, Digest)>>,
+    pub(crate) delivered_at: Time,
     pub(crate) fetch: Option<FetchId>,
     pub(crate) fetch_tries: u32,
     pub(crate) fetch_at: Option<Time>,
@@ -593,19 +594,17 @@ impl Core {
                 continue;
             }
             for (number, work) in &hire.work {
-                if work.delivered.is_none() && !work.abandoned {
-                    again.push((
-                        AssignmentId { lease: *id, number: *number },
-                        work.job,
-                        work.index,
-                    ));
+                if work.delivered.is_none() {
+                    let id = AssignmentId { lease: *id, number: *number };
+                    again.push((id, work.job, work.index, work.abandoned));
                 }
             }
         }
-        // Whatever was said before may be lost; assignments are applied once, so saying them again
-        // is harmless.
-        for (id, job, index) in again {
-            if let Some(assign) = self.assign_message(id, job, index) {
+        // Whatever was said before may be lost; it is applied once, so saying it again is harmless.
+        for (assignment, job, index, abandoned) in again {
+            if abandoned {
+                self.send(node, Message::Cancel { assignment });
+            } else if let Some(assign) = self.assign_message(assignment, job, index) {
                 self.send(node, assign);
             }
         }

@@ -58,6 +58,7 @@ impl Core {
         let digest = digest_of(&delivered.outcome);
         let blobs = blobs_of(&delivered.outcome);
         work.delivered = Some(Box::new((delivered.outcome, digest)));
+        work.delivered_at = now;
         hire.faults_in_row = 0;
         hire.busy = now;
         if work.abandoned {
@@ -201,6 +202,14 @@ impl Core {
             return;
         };
         if number > hire.next_batch {
+            return;
+        }
+        // Outcomes that got lost on the way are delivered again, and the batch with them.
+        let early = batch
+            .receipts
+            .iter()
+            .any(|r| hire.work.get(&r.assignment).is_some_and(|w| w.delivered.is_none()));
+        if early {
             return;
         }
         if let Err(wrong) = self.check_batch(&batch) {

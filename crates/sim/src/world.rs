@@ -707,6 +707,7 @@ impl World {
                 self.violations.push(violation);
             }
         }
+        node.durable.crashed();
         if self.options.planted == Some(Planted::LosesTail) {
             node.disk.forget_last();
         }
@@ -780,6 +781,9 @@ impl World {
         for at in 0..self.nodes.len() {
             self.nodes[at].disk.broken = false;
             self.nodes[at].dies_in = None;
+            if self.nodes[at].draining && self.nodes[at].core.is_some() {
+                self.crash(at);
+            }
             if self.nodes[at].core.is_none() {
                 self.start(at);
             } else {
@@ -840,7 +844,6 @@ impl World {
             self.violations.extend(self.nodes[at].durable.check_reply(reply));
             if *reply == Reply::Drained && self.nodes[at].draining {
                 // A drained node goes away and comes back as new.
-                self.nodes[at].draining = false;
                 self.nodes[at].dies_in = Some(0);
                 self.nodes[at].wake_at = None;
                 self.schedule_at(self.now + 1, at, Happening::Wake(self.now + 1));
@@ -915,10 +918,17 @@ impl World {
             self.knobs.liars.iter().filter_map(|(n, _)| Some(self.nodes.get(*n)?.id)).collect();
         let mut found = Vec::new();
         for client in &self.clients {
-            let Some(core) = &self.nodes[client.node].core else { continue };
-            let told = &self.nodes[client.node].told;
+            let node = &self.nodes[client.node];
+            let (Some(core), told) = (&node.core, &node.told) else { continue };
             found.extend(told.at_end(core, client.job, &client.tasks, &self.knobs));
-            found.extend(truth::at_end(core, client.job, &client.tasks, &self.knobs, &liars));
+            found.extend(truth::at_end(
+                core,
+                client.job,
+                &client.tasks,
+                &self.knobs,
+                &liars,
+                node.id,
+            ));
         }
         for (at, node) in self.nodes.iter().enumerate() {
             let Some(core) = &node.core else { continue };
