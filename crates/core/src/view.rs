@@ -604,6 +604,9 @@ impl Core {
         if let Some(reason) = self.gate.failed() {
             return Some(format!("the journal can't be written: {reason}"));
         }
+        if let Some(reason) = job.why.get(crate::verify::NO_ROOM) {
+            return Some(format!("{reason} (hint: make room on this node's disk)"));
+        }
         if job.in_flight > 0 || job.audits_running > 0 || !job.audits.is_empty() {
             return None;
         }
@@ -762,7 +765,10 @@ fn count(size: usize) -> u32 {
 fn task_state(job: &Job, task: &Task) -> TaskState {
     match &task.phase {
         Phase::Done if !task.durable => TaskState::Delivered,
-        Phase::Done if task.accepted.as_ref().is_some_and(|a| a.audit == Audit::Pending) => {
+        Phase::Done
+            if job.ended.is_none()
+                && task.accepted.as_ref().is_some_and(|a| a.audit == Audit::Pending) =>
+        {
             TaskState::Auditing
         }
         Phase::Done => TaskState::Accepted,

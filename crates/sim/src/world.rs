@@ -54,6 +54,8 @@ pub enum Planted {
     AckBeforeSync,
     /// A crash forgets the last durable batch.
     LosesTail,
+    /// The first provider's runner errs on every task, and the checkers are not told.
+    HiddenLiar,
 }
 
 /// What came of a world.
@@ -205,7 +207,10 @@ struct World {
 }
 
 impl World {
-    fn new(knobs: Knobs, options: Options) -> Self {
+    fn new(mut knobs: Knobs, options: Options) -> Self {
+        if options.planted == Some(Planted::HiddenLiar) {
+            knobs.liars.clear();
+        }
         let mut chance = Prng::new(knobs.seed, "world");
         let count = knobs.requesters + knobs.providers;
         let id = |at: usize| NodeId(Prng::new(knobs.seed, &format!("node {at}")).seed());
@@ -213,7 +218,11 @@ impl World {
         let mut nodes = Vec::new();
         for at in 0..count {
             let provides = at >= knobs.requesters;
-            let strategy = knobs.liars.iter().find(|(n, _)| *n == at).map(|(_, s)| *s);
+            let mut strategy = knobs.liars.iter().find(|(n, _)| *n == at).map(|(_, s)| *s);
+            if options.planted == Some(Planted::HiddenLiar) {
+                let liar = Strategy::WrongOutcome { percent: 100 };
+                strategy = (at == knobs.requesters).then_some(liar);
+            }
             let fuel_per_ms = chance.between(300_000, 3_000_000);
             let config = config(&knobs, &mut chance, id(at), id(directory), provides);
             nodes.push(Node {
