@@ -121,8 +121,9 @@ pub struct Tuning {
     pub straggler_percent: u64,
     /// Attempts at one audit before it is given up (and the result stays unaudited).
     pub audit_attempts_max: u32,
-    /// Refuse tasks whose fuel limit can't be done in their time at the lease's fuel rate.
-    pub enforce_fuel_rate: bool,
+    /// Refuse tasks whose fuel limit can't be done in their time even at so many times the lease's
+    /// fuel rate (a rate is measured on one program, and others differ from it); 0 refuses none.
+    pub fuel_rate_slack: u64,
 }
 
 impl Default for Tuning {
@@ -160,7 +161,7 @@ impl Default for Tuning {
             straggler_ms_min: 1_000,
             straggler_percent: 150,
             audit_attempts_max: 5,
-            enforce_fuel_rate: true,
+            fuel_rate_slack: 16,
         }
     }
 }

@@ -275,9 +275,8 @@ impl Core {
             ));
         }
         let timeout_ms = job.record.timeout_ms;
-        if self.config.tuning.enforce_fuel_rate
-            && let Some(seconds) = too_slow(limits.fuel.0, fuel_per_second, timeout_ms)
-        {
+        let slack = self.config.tuning.fuel_rate_slack;
+        if let Some(seconds) = too_slow(limits.fuel.0, fuel_per_second, timeout_ms, slack) {
             return Some((
                 format!(
                     "does {fuel_per_second} fuel per second: a fuel limit of {} can't be reached \
@@ -652,8 +651,9 @@ pub(crate) fn within(price: &Price, max: &Price) -> bool {
         && price.per_data_mebibyte <= max.per_data_mebibyte
 }
 
-/// Seconds that a fuel limit takes at a rate, if that is more than the timeout.
-pub(crate) fn too_slow(fuel: u64, per_second: u64, timeout_ms: u64) -> Option<u64> {
+/// Seconds that a fuel limit takes at `slack` times a rate, if that is more than the timeout.
+pub(crate) fn too_slow(fuel: u64, per_second: u64, timeout_ms: u64, slack: u64) -> Option<u64> {
+    let per_second = per_second.saturating_mul(slack).max(1);
     let possible = u128::from(per_second) * u128::from(timeout_ms) / 1_000;
-    (u128::from(fuel) > possible).then(|| fuel.div_ceil(per_second.max(1)))
+    (slack > 0 && u128::from(fuel) > possible).then(|| fuel.div_ceil(per_second))
 }

@@ -394,7 +394,7 @@ impl Core {
 
     pub(crate) fn assigned(&mut self, from: NodeId, assign: Assign) {
         let AssignmentId { lease, number } = assign.id;
-        let enforce = self.config.tuning.enforce_fuel_rate;
+        let slack = self.config.tuning.fuel_rate_slack;
         let now = self.now;
         let draining = self.provider.as_ref().is_some_and(|p| p.draining);
         let Some(tenancy) = self
@@ -437,8 +437,8 @@ impl Core {
             )
         } else if assign.timeout_ms == 0 || assign.timeout_ms > TIMEOUT_MS_MAX {
             fault(FaultKind::Internal, format!("a timeout of {} ms", assign.timeout_ms))
-        } else if enforce
-            && let Some(seconds) = too_slow(limits.fuel.0, terms.fuel_per_second, assign.timeout_ms)
+        } else if let Some(seconds) =
+            too_slow(limits.fuel.0, terms.fuel_per_second, assign.timeout_ms, slack)
         {
             fault(
                 FaultKind::Timeout,
