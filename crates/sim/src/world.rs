@@ -81,6 +81,8 @@ pub struct Report {
     pub mismatches: u32,
     /// Results run again.
     pub reruns: u32,
+    /// Real milliseconds of the slowest call into a core. Not part of the trace.
+    pub slowest_ms: f64,
     /// The last lines of the trace, if asked for.
     pub lines: Vec<String>,
 }
@@ -204,6 +206,8 @@ struct World {
     crashes: u32,
     commands: u64,
     healed: bool,
+    /// For measuring only; decides nothing.
+    slowest: std::time::Duration,
 }
 
 impl World {
@@ -261,6 +265,7 @@ impl World {
             crashes: 0,
             commands: 0,
             healed: false,
+            slowest: std::time::Duration::ZERO,
             nodes,
             knobs,
             options,
@@ -277,14 +282,15 @@ impl World {
         }
         self.schedule_at(self.now + FAULT_TICK_MS, 0, Happening::FaultTick);
         let give_up = self.give_up_at();
-        let mut settled_at = None;
+        let (mut settled_at, mut look_at) = (None, 0);
         while let Some(Reverse(next)) = self.heap.pop() {
             if !self.violations.is_empty() {
                 return;
             }
             self.now = self.now.max(next.at);
-            if settled_at.is_none() && self.is_settled() {
-                settled_at = Some(self.now);
+            if settled_at.is_none() && self.now >= look_at {
+                look_at = self.now + 1_000;
+                settled_at = self.is_settled().then_some(self.now);
             }
             if settled_at.is_some_and(|at| self.now > at + COOL_DOWN_MS) {
                 break;
@@ -412,7 +418,9 @@ impl World {
     /// Gives a core an event and does what it asks for.
     fn handle(&mut self, at: usize, event: Event) {
         let Some(core) = &mut self.nodes[at].core else { return };
+        let began = std::time::Instant::now();
         core.handle(Time(self.now), event);
+        self.slowest = self.slowest.max(began.elapsed());
         self.pump(at);
     }
 
@@ -970,6 +978,7 @@ impl World {
             reruns,
             crashes: self.crashes,
             mismatches: self.nodes.iter().map(|n| n.told.mismatches).sum(),
+            slowest_ms: self.slowest.as_secs_f64() * 1_000.0,
             lines: self.trace.lines(),
             violations: self.violations,
         }

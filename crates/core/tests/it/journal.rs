@@ -38,7 +38,7 @@ fn any_prefix_of_batches_is_a_state_to_go_on_from() {
     let starts: Vec<usize> = (0..records.len())
         .filter(|at| matches!(decode_record(0, &records[*at]), Ok(Record::Batch { .. })))
         .collect();
-    assert!(starts.len() > 4);
+    assert!(starts.len() >= 4);
     let mut accepted = 0;
     for end in starts.into_iter().chain([records.len()]) {
         let core = recover(records[..end].to_vec()).expect("a prefix is whole");

@@ -146,19 +146,30 @@ fn a_pause_refuses_and_a_drain_ends() {
     assert_eq!(stage.replies[&drain], Ok(Reply::Drained));
 }
 
+fn never_ends(_: &TaskSpec, _: Purpose) -> Result<Outcome, Fault> {
+    Err(Fault { kind: FaultKind::Internal, detail: "never".to_owned() })
+}
+
 #[test]
 fn a_silent_provider_is_given_up_and_its_tasks_move() {
-    let mut stage = Stage::new(&[("ann", honest)]);
-    stage.actors[1].deaf = false;
-    stage.command(0, Command::SubmitJob(job(1, &["a"])));
-    stage.pass(5_000);
-    stage.take(&[]);
-    // ann takes the lease and then hears nothing more.
-    stage.command(0, Command::SubmitJob(job(2, &["x", "y"])));
-    let before = stage.actors[0].core.job(JobId([2; 16])).expect("there").counts.accepted;
-    assert!(before <= 2);
-    stage.pass(30_000);
-    assert_eq!(stage.actors[0].core.job(JobId([2; 16])).expect("there").counts.accepted, 2);
+    for cable_cut in [true, false] {
+        let mut stage = Stage::new(&[("ann", never_ends)]);
+        stage.command(0, Command::SubmitJob(job(1, &["a", "b"])));
+        stage.pass(500);
+        assert_eq!(stage.runs.len(), 2, "{:?}", stage.runs);
+        if cable_cut {
+            stage.disconnect(0, 1);
+        } else {
+            stage.actors[1].deaf = true;
+        }
+        stage.pass(15_000);
+        let lost = stage.take(&["ann lost"]);
+        let why = if cable_cut { "no connection for 5 s" } else { "silent for 8 s" };
+        assert!(lost.contains(&format!("ann lost, 2 requeued: {why}")), "{lost}");
+        stage.enter("ben", honest, true);
+        stage.pass(30_000);
+        assert_eq!(stage.actors[0].core.job(JOB).expect("there").counts.accepted, 2);
+    }
 }
 
 #[test]
@@ -240,7 +251,7 @@ fn commands_that_make_no_sense_change_nothing_and_say_why() {
     a timeout of 0 ms is not between 1 ms and a week
     an audit rate of 1000001 in a million is above 1
     nobody may run the job: no providers and not at home
-    task 1: argument `a␀b` has a NUL
+    task 1: argument `a\u{0}b` has a NUL
     no job 01010101010101010101010101010101 here
     this node does not provide
     tasks from index 5 leave a gap: the job has 1

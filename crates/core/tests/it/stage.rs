@@ -255,7 +255,10 @@ impl Stage {
                     data_bytes: 10,
                 });
                 assert_eq!(task_id(&task).0.len(), 32);
-                self.queue.push_back((at, Event::Ran { run, result }));
+                // A script that says `never` keeps its slot until the end of the play.
+                if !matches!(&result, Err(fault) if fault.detail == "never") {
+                    self.queue.push_back((at, Event::Ran { run, result }));
+                }
             }
             Effect::Reply { id, result } => {
                 self.replies.insert(id.0, result.map_err(|e| e.to_string()));
