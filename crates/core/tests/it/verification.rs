@@ -84,7 +84,8 @@ fn one_lie_puts_the_unaudited_rest_in_doubt() {
     let names: Vec<String> = (0..20).map(|n| n.to_string()).collect();
     let mut tasks: Vec<&str> = names.iter().map(String::as_str).collect();
     tasks.insert(0, "a");
-    let caught = (1..=40).find_map(|number| {
+    let caught = (1..=40).find(|number| {
+        let number = *number;
         let mut spec = job(number, &tasks);
         spec.audit_ppm = 200_000;
         for task in &mut spec.tasks {
@@ -94,7 +95,7 @@ fn one_lie_puts_the_unaudited_rest_in_doubt() {
         stage.pass(100);
         stage.pass(5_000);
         let view = stage.actors[0].core.job(JobId([number; 16])).expect("there");
-        (view.audits.mismatched == 1).then_some(number)
+        view.audits.mismatched == 1
     });
     let number = caught.expect("a rate of one in five finds a lie within forty jobs");
     let job = JobId([number; 16]);
