@@ -4,7 +4,7 @@
 
 use ayni_types::limits::PROGRAM_BYTES_MAX;
 use ayni_wire::runner::CheckReport;
-use wasmparser::{Encoding, ExternalKind, Parser, Payload, TypeRef, ValType, Validator};
+use wasmparser::{Encoding, ExternalKind, Operator, Parser, Payload, TypeRef, ValType, Validator};
 
 use crate::normalise::{self, NormaliseError, Normalised};
 use crate::preview1;
@@ -90,16 +90,17 @@ fn not_wasm(program: &[u8]) -> String {
 fn check_module(program: &[u8], report: &mut CheckReport) -> Option<Normalised> {
     let mut seen = Seen::default();
     for payload in Parser::new(0).parse_all(program) {
-        // What does not parse is said, in better words, by the normaliser.
-        let Ok(payload) = payload else { break };
-        if look(&payload, &mut seen, report).is_err() {
-            break;
+        if let Err(error) = payload.and_then(|payload| look(&payload, &mut seen, report)) {
+            let (offset, message) = (error.offset(), error.message().to_owned());
+            report.problems.insert(0, with_hint(&NormaliseError::Malformed { offset, message }));
+            return None;
         }
     }
     let normalised = match normalise::normalise(program) {
         Ok(normalised) => normalised,
         Err(error) => {
-            report.problems.insert(0, with_hint(&error));
+            let legacy = legacy_exceptions(program, &error);
+            report.problems.insert(0, with_hint(legacy.as_ref().unwrap_or(&error)));
             return None;
         }
     };
@@ -116,6 +117,36 @@ fn check_module(program: &[u8], report: &mut CheckReport) -> Option<Normalised> 
         report.problems.push("exports no memory named `memory`".to_owned());
     }
     Some(normalised)
+}
+
+/// The validator stumbles over the tags of both kinds of exception handling; the operators tell
+/// which kind it is.
+fn legacy_exceptions(program: &[u8], error: &NormaliseError) -> Option<NormaliseError> {
+    let NormaliseError::Feature { feature: "exception handling", hint, .. } = error else {
+        return None;
+    };
+    for payload in Parser::new(0).parse_all(program) {
+        let Payload::CodeSectionEntry(body) = payload.ok()? else { continue };
+        let mut operators = body.get_operators_reader().ok()?;
+        while !operators.eof() {
+            let (operator, offset) = operators.read_with_offset().ok()?;
+            let name = match operator {
+                Operator::Try { .. } => "try",
+                Operator::Catch { .. } => "catch",
+                Operator::Rethrow { .. } => "rethrow",
+                Operator::Delegate { .. } => "delegate",
+                Operator::CatchAll => "catch_all",
+                _ => continue,
+            };
+            return Some(NormaliseError::Feature {
+                feature: "legacy exception handling",
+                operator: Some(name.to_owned()),
+                offset,
+                hint,
+            });
+        }
+    }
+    None
 }
 
 fn with_hint(error: &NormaliseError) -> String {

@@ -6,7 +6,7 @@
 use ayni_types::{EngineId, Fault, FaultKind};
 use ayni_wire::runner::{CheckReport, CompileHow};
 
-use crate::check::check_and_normalise;
+use crate::check::{ProgramKind, check_and_normalise};
 use crate::engine::engine;
 use crate::stop::fault;
 
@@ -36,7 +36,8 @@ pub fn compile(
     if !report.problems.is_empty() {
         return Err(CompileError::Invalid(report));
     }
-    let engine = engine(how, 0).map_err(|e| {
+    let kind = if normalised.is_some() { ProgramKind::Module } else { ProgramKind::Component };
+    let engine = engine(how, kind, 0).map_err(|e| {
         CompileError::Fault(fault(FaultKind::Internal, format!("no engine for {how:?}: {e:#}")))
     })?;
     let compiled = match &normalised {

@@ -11,13 +11,16 @@ use std::sync::Arc;
 
 use ayni_types::{End, Exhausted, Fault, FaultKind, Fuel, TaskSpec, TrapCode};
 use ayni_wire::runner::RunOrder;
+use wasmtime::component::{self, Component, ResourceTable};
 use wasmtime::{Linker, Memory, Store, Trap};
 
+use crate::contract;
 use crate::cpu::thread_cpu_ns;
 use crate::engine::{HOST_STACK_BYTES, Meter, native_stack_bytes};
 use crate::host::Host;
 use crate::normalise::START_EXPORT;
 use crate::preview1::{self, Fds};
+use crate::preview2;
 use crate::socket::Socket;
 use crate::stop::{Stop, fault};
 
@@ -35,6 +38,8 @@ pub struct State {
     pub memory: Option<Memory>,
     /// Where fuel and stack are counted, once the guest is there.
     pub meter: Option<Meter>,
+    /// Preview 2 handles.
+    pub table: ResourceTable,
     /// Memory and table limits.
     pub limiter: Limiter,
 }
@@ -93,6 +98,7 @@ fn run_here(task: &TaskSpec, program: &Program, socket: Arc<Socket>) -> Result<F
     let state = State {
         host,
         fds,
+        table: handles(),
         memory: None,
         meter: None,
         limiter: Limiter::new(task.limits.memory_bytes),
@@ -101,6 +107,7 @@ fn run_here(task: &TaskSpec, program: &Program, socket: Arc<Socket>) -> Result<F
     store.limiter(|state| &mut state.limiter);
     let result = match program {
         Program::Module(_, module) => run_module(&mut store, module, task),
+        Program::Component(_, component) => run_component(&mut store, component, task),
     };
     let meter = store.data().meter;
     let left = meter.map_or(0, |m| u64::try_from(m.fuel(&mut store)).unwrap_or(0));
@@ -143,6 +150,40 @@ fn run_module(
     Ok(())
 }
 
+fn run_component(
+    store: &mut Store<State>,
+    component: &Component,
+    task: &TaskSpec,
+) -> wasmtime::Result<()> {
+    let engine = store.engine().clone();
+    let mut linker = component::Linker::new(&engine);
+    preview2::link(&mut linker, component)?;
+    store.data_mut().meter = Some(Meter::Engine);
+    Meter::Engine.set_fuel(&mut *store, task.limits.fuel.0)?;
+    let instance = linker.instantiate(&mut *store, component)?;
+    store.data_mut().limiter.started();
+    let name = component
+        .component_type()
+        .exports(&engine)
+        .map(|(name, _)| name.to_owned())
+        .find(|name| name.starts_with("wasi:cli/run@0.2."));
+    let run = name
+        .and_then(|name| instance.get_export_index(&mut *store, None, &name))
+        .and_then(|interface| instance.get_export_index(&mut *store, Some(&interface), "run"))
+        .ok_or_else(|| wasmtime::format_err!("the artefact exports no `wasi:cli/run`"))?;
+    let run = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, run)?;
+    match run.call(&mut *store, ())? {
+        (Ok(()),) => Ok(()),
+        (Err(()),) => Err(Stop::Exit(1).into()),
+    }
+}
+
+fn handles() -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(contract::HANDLES_MAX);
+    table
+}
+
 fn fault_in(error: &wasmtime::Error) -> Option<&Fault> {
     match error.downcast_ref::<Stop>() {
         Some(Stop::Fault(fault)) => Some(fault),
@@ -174,6 +215,9 @@ fn end_of(error: &wasmtime::Error, limiter: &Limiter) -> Result<End, Fault> {
 
 fn end_of_trap(trap: Trap) -> Result<End, Fault> {
     let code = match trap {
+        // Of components, whose fuel wasmtime counts.
+        Trap::OutOfFuel => return Ok(End::Exhausted(Exhausted::Fuel)),
+        Trap::StackOverflow => return Ok(End::Exhausted(Exhausted::Stack)),
         Trap::UnreachableCodeReached => TrapCode::Unreachable,
         Trap::MemoryOutOfBounds => TrapCode::MemoryOutOfBounds,
         Trap::TableOutOfBounds => TrapCode::TableOutOfBounds,
