@@ -22,8 +22,8 @@ pub(super) enum Plain {
     I32LtS = 0x48,
     I32Ne = 0x47,
     I64LtS = 0x53,
-    F32Eq = 0x5b,
-    F64Eq = 0x61,
+    F32Ge = 0x60,
+    F64Ge = 0x66,
     I32Sub = 0x6b,
     I64Sub = 0x7d,
     I64Mul = 0x7e,
@@ -84,14 +84,14 @@ impl Code {
                 self.0.extend_from_slice(&NAN_F32.to_le_bytes());
                 self.local_get(temp);
                 self.local_get(temp);
-                self.plain(Plain::F32Eq);
+                self.plain(Plain::F32Ge);
             }
             _ => {
                 self.0.push(0x44);
                 self.0.extend_from_slice(&NAN_F64.to_le_bytes());
                 self.local_get(temp);
                 self.local_get(temp);
-                self.plain(Plain::F64Eq);
+                self.plain(Plain::F64Ge);
             }
         }
         self.plain(Plain::Select);

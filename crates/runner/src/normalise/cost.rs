@@ -28,7 +28,7 @@ pub const LEAF_BYTES_FREE: u64 = 4_096;
 
 /// Native stack that one metered byte can need at most, on every back end (measured by the tests
 /// with frames made to be as dear as possible, and rounded up).
-pub const NATIVE_STACK_PER_METERED_BYTE: u64 = 16;
+pub const NATIVE_STACK_PER_METERED_BYTE: u64 = 8;
 /// Native stack needed beside that: the one unmetered leaf, the entry, host functions.
 pub const NATIVE_STACK_BYTES_BASE: u64 = 1 << 20;
 
@@ -41,6 +41,8 @@ pub const BULK_BYTES_PER_FUEL_SHIFT: i64 = 4;
 
 /// Largest module in bytes.
 pub const MODULE_BYTES_MAX: u64 = 128 << 20;
+/// Core modules in a component.
+pub const COMPONENT_MODULES_MAX: u64 = 64;
 /// Largest function body in bytes.
 pub const FUNCTION_BYTES_MAX: u64 = 1 << 20;
 /// Largest function body after metering, in bytes: what every WebAssembly engine reads.

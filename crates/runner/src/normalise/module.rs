@@ -8,7 +8,7 @@ use wasm_encoder::{ExportKind, ExportSection, RawSection};
 use wasmparser::{
     BinaryReader, CompositeInnerType, ExternalKind, FuncToValidate, FuncValidator,
     FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload, TypeRef, ValType,
-    ValidPayload, Validator, ValidatorResources,
+    ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
 use super::body::{GLOBALS_ADDED, ModuleInfo, Validated, instrument};
@@ -42,14 +42,42 @@ pub(super) fn rewrite(
     base: usize,
     meter: Meter,
 ) -> Result<Rewritten, NormaliseError> {
-    limit("bytes of a module", module.len() as u64, cost::MODULE_BYTES_MAX)?;
+    // Engines decode with their features too: some encodings are valid only with others.
+    attempt(module, base, meter, features::CORE).map_err(|error| {
+        // The decoder stops before the operator that it can't name; read on for the name.
+        match attempt(module, base, meter, WasmFeatures::all()) {
+            Err(
+                named @ NormaliseError::Feature {
+                    operator: Some(_), ..
+                },
+            ) => named,
+            _ => error,
+        }
+    })
+}
+
+fn attempt(
+    module: &[u8],
+    base: usize,
+    meter: Meter,
+    decode: WasmFeatures,
+) -> Result<Rewritten, NormaliseError> {
+    limit(
+        "bytes of a module",
+        module.len() as u64,
+        cost::MODULE_BYTES_MAX,
+    )?;
     let mut work = Work::new(meter, start_function(module));
     let mut validator = Validator::new_with_features(features::CORE);
     let mut allocations = FuncValidatorAllocations::default();
-    for payload in Parser::new(base as u64).parse_all(module) {
+    let mut parser = Parser::new(base as u64);
+    parser.set_features(decode);
+    for payload in parser.parse_all(module) {
         let payload = payload.map_err(|error| refusal(&error, None))?;
         work.before(&payload)?;
-        let checked = validator.payload(&payload).map_err(|error| refusal(&error, None))?;
+        let checked = validator
+            .payload(&payload)
+            .map_err(|error| refusal(&error, None))?;
         work.section(module, base, &payload)?;
         if let ValidPayload::Func(function, body) = checked {
             allocations = work.function(function, &body, allocations)?;
@@ -233,8 +261,13 @@ impl Work {
             return Ok(());
         }
         self.due(id)?;
-        let range = range.start - base..range.end - base;
-        let data = &module[range];
+        // A cut-off code section is announced before its end is missed.
+        let data = module
+            .get(range.start - base..range.end - base)
+            .ok_or_else(|| NormaliseError::Malformed {
+                offset: range.start,
+                message: "unexpected end in a section".to_owned(),
+            })?;
         match payload {
             Payload::ImportSection(_) if self.meter == Meter::Imported => self.imports(Some(data)),
             Payload::GlobalSection(_) if self.meter == Meter::Own => self.globals(Some(data)),

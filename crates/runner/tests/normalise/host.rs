@@ -18,8 +18,12 @@ pub(crate) enum Back {
 
 pub(crate) const BACKS: [Back; 3] = [Back::Optimised, Back::Plain, Back::Winch];
 
-/// Largest native stack that wasmtime may use in tests.
-pub(crate) const NATIVE_BYTES: usize = 192 << 20;
+/// Largest metered stack in tests, and the native one that is said to be enough for it.
+pub(crate) const STACK_BYTES_MAX: u32 = 8 << 20;
+
+fn native_bytes() -> usize {
+    usize::try_from(normalise::native_stack_bytes(STACK_BYTES_MAX)).unwrap()
+}
 
 fn config(back: Back) -> Config {
     let mut config = Config::new();
@@ -34,7 +38,7 @@ fn config(back: Back) -> Config {
             config.strategy(Strategy::Winch);
         }
     }
-    config.wasm_relaxed_simd(false).max_wasm_stack(NATIVE_BYTES).async_stack_size(NATIVE_BYTES);
+    config.wasm_relaxed_simd(false).max_wasm_stack(native_bytes()).async_stack_size(native_bytes());
     config.parallel_compilation(false);
     config
 }
@@ -190,7 +194,7 @@ fn global(instance: &Instance, store: &mut Store<()>, name: &str) -> Val {
 /// Run on a thread whose native stack is large enough for any limit used here.
 pub(crate) fn on_a_large_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     std::thread::Builder::new()
-        .stack_size(NATIVE_BYTES + (8 << 20))
+        .stack_size(native_bytes() + (8 << 20))
         .spawn(work)
         .unwrap()
         .join()

@@ -5,3 +5,5 @@ mod fuel;
 mod generate;
 mod host;
 mod nan;
+mod refuse;
+mod stack;
