@@ -5,7 +5,9 @@
 
 use ayni_types::Exhausted;
 use ayni_wire::runner::CompileHow;
-use wasmtime::{AsContextMut, Config, Engine, Global, Instance, OptLevel, Strategy, Val};
+use wasmtime::{
+    AsContextMut, Config, Engine, Global, Instance, OptLevel, Strategy, Val, WasmCoreDump,
+};
 
 use crate::check::ProgramKind;
 use crate::normalise::{self, FUEL_EXPORT, STACK_EXPORT};
@@ -26,11 +28,7 @@ pub fn native_stack_bytes(metered_bytes: u32) -> wasmtime::Result<usize> {
 ///
 /// # Errors
 /// When this machine can't have it.
-pub fn engine(
-    how: CompileHow,
-    kind: ProgramKind,
-    stack_bytes: u32,
-) -> wasmtime::Result<Engine> {
+pub fn engine(how: CompileHow, kind: ProgramKind, stack_bytes: u32) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     match how {
         CompileHow::Optimised => {
@@ -57,61 +55,45 @@ pub fn engine(
         .generate_address_map(false)
         .native_unwind_info(false);
     if kind == ProgramKind::Component {
-        config.consume_fuel(true).cranelift_nan_canonicalization(true);
+        // How the counters are found after a trap.
+        config.coredump_on_trap(true);
     }
     Engine::new(&config)
 }
 
-/// Where a guest's fuel and stack are counted.
+/// The counters that the normaliser put into a guest.
 #[derive(Debug, Clone, Copy)]
-pub enum Meter {
-    /// In the globals that the normaliser put into a module.
-    Globals {
-        /// Fuel left, `i64`.
-        fuel: Global,
-        /// Stack left, `i32`.
-        stack: Global,
-    },
-    /// In wasmtime: components.
-    Engine,
+pub struct Meter {
+    fuel: Global,
+    stack: Global,
 }
 
 impl Meter {
-    /// Finds the counters among a module's exports.
-    ///
-    /// # Errors
-    /// When the artefact is not one of ours.
-    pub fn of(instance: &Instance, mut store: impl AsContextMut) -> wasmtime::Result<Self> {
-        let mut global = |name| {
-            instance
-                .get_global(&mut store, name)
-                .ok_or_else(|| wasmtime::format_err!("the artefact has no `{name}`"))
-        };
-        Ok(Self::Globals { fuel: global(FUEL_EXPORT)?, stack: global(STACK_EXPORT)? })
+    /// The counters among a core instance's exports.
+    pub fn of(instance: &Instance, mut store: impl AsContextMut) -> Option<Self> {
+        let fuel = instance.get_global(&mut store, FUEL_EXPORT)?;
+        let stack = instance.get_global(&mut store, STACK_EXPORT)?;
+        Some(Self { fuel, stack })
+    }
+
+    /// The counters of a component that has trapped: found in the core dump that comes with the
+    /// error, since no function of it can be called any more.
+    pub fn after_trap(error: &wasmtime::Error, mut store: impl AsContextMut) -> Option<Self> {
+        let dump = error.downcast_ref::<WasmCoreDump>()?;
+        dump.instances().iter().find_map(|instance| Self::of(instance, &mut store))
     }
 
     /// Fuel left; below zero when exhausted.
-    pub fn fuel(self, mut store: impl AsContextMut) -> i64 {
-        match self {
-            Self::Globals { fuel, .. } => fuel.get(store).i64().unwrap_or(-1),
-            Self::Engine => {
-                let left = store.as_context_mut().get_fuel().unwrap_or(0);
-                i64::try_from(left).unwrap_or(i64::MAX)
-            }
-        }
+    pub fn fuel(self, store: impl AsContextMut) -> i64 {
+        self.fuel.get(store).i64().unwrap_or(-1)
     }
 
     /// Sets the fuel that is left.
     ///
     /// # Errors
     /// When the artefact is not one of ours.
-    pub fn set_fuel(self, mut store: impl AsContextMut, left: u64) -> wasmtime::Result<()> {
-        match self {
-            Self::Globals { fuel, .. } => {
-                fuel.set(store, Val::I64(i64::try_from(left).unwrap_or(i64::MAX)))
-            }
-            Self::Engine => store.as_context_mut().set_fuel(left),
-        }
+    pub fn set_fuel(self, store: impl AsContextMut, left: u64) -> wasmtime::Result<()> {
+        self.fuel.set(store, Val::I64(i64::try_from(left).unwrap_or(i64::MAX)))
     }
 
     /// Gives the guest its whole stack, as is due before each call from outside.
@@ -119,21 +101,15 @@ impl Meter {
     /// # Errors
     /// When the artefact is not one of ours.
     pub fn set_stack(self, store: impl AsContextMut, bytes: u32) -> wasmtime::Result<()> {
-        match self {
-            Self::Globals { stack, .. } => {
-                stack.set(store, Val::I32(i32::try_from(bytes).unwrap_or(i32::MAX)))
-            }
-            Self::Engine => Ok(()),
-        }
+        self.stack.set(store, Val::I32(i32::try_from(bytes).unwrap_or(i32::MAX)))
     }
 
     /// Which counter ran out, whatever else the end looks like.
     pub fn exhausted(self, mut store: impl AsContextMut) -> Option<Exhausted> {
-        let Self::Globals { stack, .. } = self else { return None };
         if self.fuel(&mut store) < 0 {
             return Some(Exhausted::Fuel);
         }
-        let stack = stack.get(store).i32().unwrap_or(-1);
+        let stack = self.stack.get(store).i32().unwrap_or(-1);
         (stack < 0).then_some(Exhausted::Stack)
     }
 }

@@ -96,9 +96,9 @@ pub fn kind(program: &[u8]) -> Result<Kind, NormaliseError> {
 pub fn normalise(module: &[u8]) -> Result<Normalised, NormaliseError> {
     match kind(module)? {
         Kind::Module => module::rewrite(module, 0, module::Meter::Own).map(Normalised::from),
-        Kind::Component => Err(NormaliseError::NotWasm(
-            "a component, where a module is expected".into(),
-        )),
+        Kind::Component => {
+            Err(NormaliseError::NotWasm("a component, where a module is expected".into()))
+        }
     }
 }
 
@@ -116,9 +116,9 @@ pub fn normalise(module: &[u8]) -> Result<Normalised, NormaliseError> {
 pub fn normalise_component(component: &[u8]) -> Result<Normalised, NormaliseError> {
     match kind(component)? {
         Kind::Component => component::rewrite_component(component).map(Normalised::from),
-        Kind::Module => Err(NormaliseError::NotWasm(
-            "a module, where a component is expected".into(),
-        )),
+        Kind::Module => {
+            Err(NormaliseError::NotWasm("a module, where a component is expected".into()))
+        }
     }
 }
 

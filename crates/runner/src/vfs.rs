@@ -205,8 +205,7 @@ impl Vfs {
         ayni_wire::check_tree(&tree).map_err(|e| bad(e.to_string()))?;
         let base = self.mount(ROOT, &path.as_str()[1..], Kind::Dir(Dir::new(ROOT)));
         for entry in tree.entries {
-            let kind =
-                Kind::Blob { digest: entry.blob, declared: Some(entry.size), data: None };
+            let kind = Kind::Blob { digest: entry.blob, declared: Some(entry.size), data: None };
             self.mount(base, &entry.path, kind);
         }
         Ok(())

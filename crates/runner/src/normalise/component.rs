@@ -54,18 +54,10 @@ const METER_INSTANCE: u32 = 1;
 
 /// A component again, metered.
 pub(super) fn rewrite_component(component: &[u8]) -> Result<Rewritten, NormaliseError> {
-    limit(
-        "bytes of a module",
-        component.len() as u64,
-        cost::MODULE_BYTES_MAX,
-    )?;
+    limit("bytes of a module", component.len() as u64, cost::MODULE_BYTES_MAX)?;
     let mut modules = Vec::new();
-    let mut whole = Rewritten {
-        module: Vec::new(),
-        code_bytes: 0,
-        memory_bytes_min: 0,
-        imports: Vec::new(),
-    };
+    let mut whole =
+        Rewritten { module: Vec::new(), code_bytes: 0, memory_bytes_min: 0, imports: Vec::new() };
     survey(component, &mut modules, &mut whole)?;
     Validator::new_with_features(features::COMPONENT)
         .validate_all(component)
@@ -73,16 +65,10 @@ pub(super) fn rewrite_component(component: &[u8]) -> Result<Rewritten, Normalise
 
     let mut out = Component::new();
     put_meter(&mut out);
-    let mut again = Again {
-        depth: 0,
-        modules: modules.into_iter(),
-    };
+    let mut again = Again { depth: 0, modules: modules.into_iter() };
     again
         .parse_component(&mut out, Parser::new(0), component)
-        .map_err(|error| NormaliseError::Malformed {
-            offset: 0,
-            message: error.to_string(),
-        })?;
+        .map_err(|error| NormaliseError::Malformed { offset: 0, message: error.to_string() })?;
     whole.module = out.finish();
     Ok(whole)
 }
@@ -103,9 +89,7 @@ fn survey(
         match payload.map_err(broken)? {
             Payload::Version { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ModuleSection {
-                unchecked_range, ..
-            } => {
+            Payload::ModuleSection { unchecked_range, .. } => {
                 if depth != 1 {
                     return Err(NormaliseError::Component {
                         what: "has a core module inside an inner component",
@@ -119,17 +103,14 @@ fn survey(
                 )?;
                 let begin = unchecked_range.start;
                 let module =
-                    component
-                        .get(unchecked_range)
-                        .ok_or_else(|| NormaliseError::Malformed {
-                            offset: begin,
-                            message: "unexpected end in a core module".to_owned(),
-                        })?;
+                    component.get(unchecked_range).ok_or_else(|| NormaliseError::Malformed {
+                        offset: begin,
+                        message: "unexpected end in a core module".to_owned(),
+                    })?;
                 let rewritten = rewrite(module, begin, Meter::Imported)?;
                 whole.code_bytes += rewritten.code_bytes;
-                whole.memory_bytes_min = whole
-                    .memory_bytes_min
-                    .saturating_add(rewritten.memory_bytes_min);
+                whole.memory_bytes_min =
+                    whole.memory_bytes_min.saturating_add(rewritten.memory_bytes_min);
                 modules.push(rewritten.module);
             }
             Payload::ComponentImportSection(reader) if depth == 1 => {
@@ -156,8 +137,7 @@ fn survey(
                             ..
                         }
                         | ComponentAlias::Outer {
-                            kind: ComponentOuterAliasKind::CoreModule,
-                            ..
+                            kind: ComponentOuterAliasKind::CoreModule, ..
                         } => return Err(handed_around),
                         _ => {}
                     }
@@ -170,15 +150,9 @@ fn survey(
 }
 
 fn reserved(name: &str) -> Result<(), NormaliseError> {
-    let names = [
-        COMPONENT_FUEL_IMPORT,
-        COMPONENT_STACK_IMPORT,
-        COMPONENT_LEFT_EXPORT,
-    ];
+    let names = [COMPONENT_FUEL_IMPORT, COMPONENT_STACK_IMPORT, COMPONENT_LEFT_EXPORT];
     if names.contains(&name) {
-        return Err(NormaliseError::ReservedName {
-            name: name.to_owned(),
-        });
+        return Err(NormaliseError::ReservedName { name: name.to_owned() });
     }
     Ok(())
 }
@@ -203,10 +177,7 @@ fn put_meter(out: &mut Component) {
     out.section(&lowered);
     out.section(&ModuleSection(&meter_module()));
     let mut instances = InstanceSection::new();
-    instances.export_items([
-        ("fuel", ExportKind::Func, 0),
-        ("stack", ExportKind::Func, 1),
-    ]);
+    instances.export_items([("fuel", ExportKind::Func, 0), ("stack", ExportKind::Func, 1)]);
     instances.instantiate(0, [("limits", ModuleArg::Instance(0))]);
     out.section(&instances);
     let mut aliases = ComponentAliasSection::new();
@@ -240,15 +211,10 @@ fn meter_module() -> Module {
     functions.function(2).function(0);
     module.section(&functions);
     let mut globals = GlobalSection::new();
-    for (val_type, zero) in [
-        (ValType::I64, ConstExpr::i64_const(0)),
-        (ValType::I32, ConstExpr::i32_const(0)),
-    ] {
-        let ty = GlobalType {
-            val_type,
-            mutable: true,
-            shared: false,
-        };
+    for (val_type, zero) in
+        [(ValType::I64, ConstExpr::i64_const(0)), (ValType::I32, ConstExpr::i32_const(0))]
+    {
+        let ty = GlobalType { val_type, mutable: true, shared: false };
         globals.global(ty, &zero);
     }
     module.section(&globals);
@@ -268,8 +234,7 @@ fn meter_module() -> Module {
         .instruction(&Instruction::End);
     code.function(&start);
     let mut left = Function::new([]);
-    left.instruction(&Instruction::GlobalGet(0))
-        .instruction(&Instruction::End);
+    left.instruction(&Instruction::GlobalGet(0)).instruction(&Instruction::End);
     code.function(&left);
     module.section(&code);
     module
@@ -288,11 +253,7 @@ impl Again {
     }
 
     fn moved_outer(&self, count: u32, index: u32, by: u32) -> u32 {
-        if count == self.depth {
-            index + by
-        } else {
-            index
-        }
+        if count == self.depth { index + by } else { index }
     }
 }
 

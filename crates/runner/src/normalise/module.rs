@@ -46,11 +46,7 @@ pub(super) fn rewrite(
     attempt(module, base, meter, features::CORE).map_err(|error| {
         // The decoder stops before the operator that it can't name; read on for the name.
         match attempt(module, base, meter, WasmFeatures::all()) {
-            Err(
-                named @ NormaliseError::Feature {
-                    operator: Some(_), ..
-                },
-            ) => named,
+            Err(named @ NormaliseError::Feature { operator: Some(_), .. }) => named,
             _ => error,
         }
     })
@@ -62,11 +58,7 @@ fn attempt(
     meter: Meter,
     decode: WasmFeatures,
 ) -> Result<Rewritten, NormaliseError> {
-    limit(
-        "bytes of a module",
-        module.len() as u64,
-        cost::MODULE_BYTES_MAX,
-    )?;
+    limit("bytes of a module", module.len() as u64, cost::MODULE_BYTES_MAX)?;
     let mut work = Work::new(meter, start_function(module));
     let mut validator = Validator::new_with_features(features::CORE);
     let mut allocations = FuncValidatorAllocations::default();
@@ -75,9 +67,7 @@ fn attempt(
     for payload in parser.parse_all(module) {
         let payload = payload.map_err(|error| refusal(&error, None))?;
         work.before(&payload)?;
-        let checked = validator
-            .payload(&payload)
-            .map_err(|error| refusal(&error, None))?;
+        let checked = validator.payload(&payload).map_err(|error| refusal(&error, None))?;
         work.section(module, base, &payload)?;
         if let ValidPayload::Func(function, body) = checked {
             allocations = work.function(function, &body, allocations)?;
@@ -262,12 +252,12 @@ impl Work {
         }
         self.due(id)?;
         // A cut-off code section is announced before its end is missed.
-        let data = module
-            .get(range.start - base..range.end - base)
-            .ok_or_else(|| NormaliseError::Malformed {
+        let data = module.get(range.start - base..range.end - base).ok_or_else(|| {
+            NormaliseError::Malformed {
                 offset: range.start,
                 message: "unexpected end in a section".to_owned(),
-            })?;
+            }
+        })?;
         match payload {
             Payload::ImportSection(_) if self.meter == Meter::Imported => self.imports(Some(data)),
             Payload::GlobalSection(_) if self.meter == Meter::Own => self.globals(Some(data)),

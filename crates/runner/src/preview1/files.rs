@@ -305,7 +305,14 @@ impl Guest<'_> {
         }
     }
 
-    pub(super) fn fd_readdir(&mut self, fd: u32, at: u32, len: u32, cookie: u64, out: u32) -> Reply {
+    pub(super) fn fd_readdir(
+        &mut self,
+        fd: u32,
+        at: u32,
+        len: u32,
+        cookie: u64,
+        out: u32,
+    ) -> Reply {
         let dir = self.fds.dir(fd)?;
         self.host.charge_bytes(u64::from(len))?;
         self.memory.bytes(at, len)?;
@@ -338,12 +345,7 @@ impl Guest<'_> {
 
     /// The name after which a listing goes on; remembered from the call before, so that removing
     /// what was listed does not skip what was not.
-    fn resume_name(
-        &mut self,
-        fd: u32,
-        dir: NodeId,
-        cookie: u64,
-    ) -> HostResult<Option<String>> {
+    fn resume_name(&mut self, fd: u32, dir: NodeId, cookie: u64) -> HostResult<Option<String>> {
         if cookie <= 2 {
             return Ok(None);
         }

@@ -149,10 +149,14 @@ fn link_metadata(types: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> 
         let node = node(state, &d)?;
         fs(state.host.vfs.stat(node).map(|stat| shown(&stat)))
     })?;
-    func(types, "[method]descriptor.stat-at", |state, (d, how, path): (Dir, PathFlags, String)| {
-        fs(existing(state, &d, how, &path)
-            .and_then(|node| Ok(shown(&state.host.vfs.stat(node)?))))
-    })?;
+    func(
+        types,
+        "[method]descriptor.stat-at",
+        |state, (d, how, path): (Dir, PathFlags, String)| {
+            fs(existing(state, &d, how, &path)
+                .and_then(|node| Ok(shown(&state.host.vfs.stat(node)?))))
+        },
+    )?;
     func(
         types,
         "[method]descriptor.set-times",

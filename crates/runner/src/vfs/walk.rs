@@ -164,12 +164,7 @@ impl Vfs {
             .into_iter()
             .map(|(name, entry)| {
                 let node = self.node(entry.node);
-                Listed {
-                    serial: entry.serial,
-                    name,
-                    inode: node.inode,
-                    kind: node.file_kind(),
-                }
+                Listed { serial: entry.serial, name, inode: node.inode, kind: node.file_kind() }
             })
             .collect())
     }

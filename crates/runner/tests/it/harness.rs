@@ -191,7 +191,8 @@ fn collect(output: &File, at: Section) -> Ran {
         output.read_exact_at(&mut bytes, section.offset).unwrap();
         bytes
     };
-    let blob = |bytes: &[u8]| BlobRef { digest: ayni_wire::digest(bytes), size: bytes.len() as u64 };
+    let blob =
+        |bytes: &[u8]| BlobRef { digest: ayni_wire::digest(bytes), size: bytes.len() as u64 };
     let report: RunReport = ayni_wire::decode(&take(at)).expect("a canonical report");
     let stdout = take(report.stdout);
     let stderr = take(report.stderr);
@@ -201,7 +202,10 @@ fn collect(output: &File, at: Section) -> Ran {
         fuel: report.fuel,
         stdout: blob(&stdout),
         stderr: blob(&stderr),
-        files: files.iter().map(|(path, b)| OutFile { path: path.clone(), blob: blob(b) }).collect(),
+        files: files
+            .iter()
+            .map(|(path, b)| OutFile { path: path.clone(), blob: blob(b) })
+            .collect(),
     };
     Ran { outcome, stdout, stderr, files }
 }
