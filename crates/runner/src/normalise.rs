@@ -8,6 +8,7 @@
 //! - Before anything of the module runs, set the global [`FUEL_EXPORT`] (`i64`) to the fuel limit
 //!   and [`STACK_EXPORT`] (`i32`) to the stack limit in bytes. Then call [`START_EXPORT`] if it
 //!   exists, then the entry. Set the stack again before each call from outside.
+//!   A fuel limit above `i64::MAX` is set as `i64::MAX`.
 //! - Fuel used is the limit minus the counter, at any end, traps included. A counter below zero
 //!   means exhausted fuel, whatever else was reported; else a stack below zero means exhausted
 //!   stack (both end in an `unreachable` trap); else the end is what it says.

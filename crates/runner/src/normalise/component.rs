@@ -113,6 +113,15 @@ fn survey(
                     whole.memory_bytes_min.saturating_add(rewritten.memory_bytes_min);
                 modules.push(rewritten.module);
             }
+            // The validator takes an inner component that ends early for a smaller one.
+            Payload::ComponentSection { unchecked_range, .. }
+                if unchecked_range.end > component.len() =>
+            {
+                return Err(NormaliseError::Malformed {
+                    offset: unchecked_range.start,
+                    message: "unexpected end in an inner component".to_owned(),
+                });
+            }
             Payload::ComponentImportSection(reader) if depth == 1 => {
                 for import in reader {
                     let import = import.map_err(broken)?;

@@ -92,6 +92,8 @@ struct Work {
     code: Vec<u8>,
     /// Functions in the code section, and how many of them are still to come.
     functions: (u32, u32),
+    /// Of all functions so far.
+    locals: u64,
     rewritten: Rewritten,
 }
 
@@ -113,6 +115,7 @@ impl Work {
             done: Done::default(),
             code: Vec::new(),
             functions: (0, 0),
+            locals: 0,
             rewritten: Rewritten {
                 module: Vec::new(),
                 code_bytes: 0,
@@ -399,6 +402,8 @@ impl Work {
         let params = self.info.types[type_index as usize].params().len() as u64;
         let mut validator = function.into_validator(allocations);
         let validated = validate(&mut validator, params, body)?;
+        self.locals += u64::from(validator.len_locals());
+        limit("locals of all functions", self.locals, cost::LOCALS_TOTAL_MAX)?;
         let mut written = Vec::with_capacity(body.as_bytes().len() * 2);
         instrument(&self.info, type_index, body, &validated, &mut written)?;
         limit(
