@@ -1,1 +1,71 @@
-fn main() {}
+//! The project's own commands.
+
+mod ci;
+pub mod command;
+pub mod corpus;
+pub mod data;
+mod demo;
+pub mod guests;
+pub mod python;
+mod shell;
+mod test;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+  demo [--stop]                 the main job, shown; --stop takes the network down at the end
+  test                          every test
+  ci                            format, lints, documents, dependencies, then every test
+  gen [--check]                 make the generated files; or fail where they would change
+  guests [--check | --update]   build the example programs; compare with or replace the committed
+  data                          obtain the examples' data and lay it out under target/examples
+  examples NAME RESULTS         compare a results folder with the ordinary tool's answer
+  corpus                        obtain programs that others wrote; print how each is run, as JSON";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
+    match words {
+        ["demo"] => demo::show(false)?,
+        ["demo", "--stop"] => demo::show(true)?,
+        ["test"] => test::all()?,
+        ["ci"] => ci::all()?,
+        ["gen"] => ci::generate(false)?,
+        ["gen", "--check"] => ci::generate(true)?,
+        ["guests"] => {
+            for path in guests::build()? {
+                println!("{}", path.display());
+            }
+        }
+        ["guests", "--update"] => guests::update_prebuilt()?,
+        ["guests", "--check"] => println!("{:?}", guests::check_prebuilt()?),
+        ["data"] => {
+            for folder in data::stage_all()? {
+                println!("{}", folder.display());
+            }
+        }
+        ["examples", name, results] => {
+            let check = python::check_example(name, Path::new(results))?;
+            println!("{}", check.report);
+            if !check.ok {
+                bail!("`{name}` differs from its reference: {}", check.complaints);
+            }
+        }
+        ["corpus"] => println!("{}", corpus::as_json()?),
+        _ => bail!("{USAGE}"),
+    }
+    Ok(())
+}

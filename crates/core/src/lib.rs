@@ -5,12 +5,37 @@
 //! source: time comes with every call and randomness from a seed. Deliberately not here: async,
 //! transports, blobs' bytes, processes (the node crate pumps the core against those), JSON.
 
+mod apply;
+mod command;
+mod config;
+mod core;
+mod directory;
 mod effect;
 mod event;
+mod gate;
+mod job;
+mod journal;
+mod market;
+mod provider;
+mod rng;
+mod schedule;
 mod seal;
+mod verify;
+mod view;
 
+pub use self::core::Core;
+pub use config::{Config, HomeConfig, ProviderConfig, Tuning};
 pub use effect::{Effect, FetchId, FetchWhat, Notice, NoticeKind, Purpose, RunId, SlotId};
 pub use event::{
     Command, CommandError, CommandId, Event, FetchFailure, JobSpec, PauseReason, Ran, Reply,
 };
+pub use job::{Attempt, Evidence};
+pub use journal::{
+    AcceptRecord, JOURNAL_VERSION, JobRecord, ReceiptAt, Record, RecoverError, decode_record,
+    encode_record,
+};
 pub use seal::{Seal, WireSeal};
+pub use view::{
+    AuditCounts, BanView, Counts, JobProviderView, JobState, JobView, LeaseView, OfferView,
+    PeerView, ProviderView, RunView, Sizes, TaskState, TaskView, TotalsView, WhyLine,
+};

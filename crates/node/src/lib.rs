@@ -1,1 +1,32 @@
-//! The ayni-node crate.
+//! The node: the core pumped against the network, the store, the sandbox and the API.
+//!
+//! - [`Config`], [`Layer`]: settings
+//! - [`Node`]: a running node; `start` puts everything together, `stop` takes it apart
+//! - `pump`: the one task that owns the core
+//! - `work`, `programs`, `cheat`: executing tasks · `fetch`, `inputs`: getting their blobs
+//! - `persist`, `news`: the journal's thread, notices for watchers
+//! - `backend`, `convert`, `receipts`, `doctor`: what the API asks
+//! - `owner`: the machine belongs to its owner
+//!
+//! Deliberately not here: decisions (the core's), the command line, formats of the wire and disk.
+
+mod backend;
+mod cheat;
+mod config;
+mod convert;
+mod doctor;
+mod fetch;
+mod inputs;
+mod news;
+mod owner;
+mod persist;
+mod programs;
+mod pump;
+mod receipts;
+mod self_test;
+mod start;
+mod work;
+
+pub use ayni_store::HomeError;
+pub use config::{Config, ConfigError, Layer, Machine, Provide, parse_size};
+pub use start::{Node, StartError};

@@ -1,1 +1,30 @@
-//! The ayni-sim crate.
+//! The deterministic simulator: many cores, the same that ship, in one virtual world.
+//!
+//! ```text
+//! swarm     every knob of a world, drawn from one seed
+//! world     virtual clock, event heap, nodes, faults, the two phases
+//! net       connections that are up or down, delays, partitions
+//! disk      a journal with a live and a durable image
+//! runner    a model of execution: outcomes are a pure function of the task
+//! adversary what a dishonest provider does to its own runner and messages
+//! seal      signatures that cost little and protect nothing (the real ones are tested elsewhere)
+//! checkers  one file per promise
+//! trace     a hash over everything that happened
+//! ```
+//!
+//! A world has two phases: faults, then healing, after which every job must end in bounded virtual
+//! time. Deliberately not here: real time, threads (only the farm uses them, one world each), async.
+
+pub mod adversary;
+pub mod checkers;
+pub mod disk;
+pub mod net;
+pub mod prng;
+pub mod runner;
+pub mod seal;
+pub mod swarm;
+pub mod trace;
+pub mod world;
+
+pub use swarm::Knobs;
+pub use world::{Report, Violation, run_seed, run_world};

@@ -160,6 +160,9 @@ pub struct Offer {
     /// How to reach it.
     #[n(14)]
     pub addr: NodeAddr,
+    /// Key that will sign the batches of its leases; goes into [`Lease::batch_key`].
+    #[n(15)]
+    pub batch_key: BatchKey,
 }
 
 /// An agreement between two nodes on prices and limits, signed by both. It serves all jobs of its

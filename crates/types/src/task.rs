@@ -143,7 +143,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory_bytes: 1 << 30,
-            fuel: Fuel(1_000_000_000_000),
+            fuel: Fuel(100_000_000_000),
             stack_bytes: 8 << 20,
             output_bytes: 256 << 20,
         }

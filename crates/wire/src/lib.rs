@@ -10,6 +10,7 @@ mod message;
 pub mod runner;
 mod sign;
 mod ticket;
+mod verify;
 
 pub use batch::{
     BatchProof, BatchSignature, batch_hash, leaf_hash, merkle_proof, merkle_root,
@@ -23,3 +24,4 @@ pub use message::{
 };
 pub use sign::{BatchSigner, Domain, NodeKey, SignatureError, Signed, verify_node};
 pub use ticket::{Ticket, TicketError};
+pub use verify::{ReceiptCheck, task_blobs, verify_receipt};

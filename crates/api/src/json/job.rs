@@ -1,0 +1,424 @@
+//! Jobs: what is asked, how it goes, what came out.
+
+use ayni_types::{Digest, JobId, LeaseId, NodeId, TaskId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{FaultJson, ObservedJson, OutcomeJson, PriceJson, Schema, TaskJson, Text};
+
+/// A job as its owner states it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobRequest {
+    /// Drawn at random by whoever submits (32 hex digits): submitting it again is harmless.
+    #[schema(value_type = String)]
+    pub id: Text<JobId>,
+    /// For people; at most 200 bytes.
+    #[serde(default)]
+    pub name: String,
+    /// Tasks, by index; at most 5,000 in one request.
+    #[serde(default)]
+    pub tasks: Vec<TaskJson>,
+    /// More tasks follow by `POST /v1/jobs/{id}/tasks`, until `POST /v1/jobs/{id}/close`.
+    #[serde(default)]
+    pub open: bool,
+    /// Wall clock allowed per task in milliseconds.
+    #[serde(default = "timeout_default")]
+    pub timeout_ms: u64,
+    /// Tasks that have not ended so many milliseconds after the job was accepted fail.
+    #[serde(default)]
+    pub deadline_ms: Option<u64>,
+    /// Share of outcomes that are executed again at home, in millionths.
+    #[serde(default = "audit_default")]
+    pub audit_ppm: u32,
+    /// Lease at most so many providers at once.
+    #[serde(default = "providers_default")]
+    pub providers_max: u32,
+    /// Own cores take part as if they were a provider.
+    #[serde(default)]
+    pub home: bool,
+    /// Never audited, never called verified.
+    #[serde(default)]
+    pub nondeterministic: bool,
+    /// Refuse offers above any of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_max: Option<PriceJson>,
+}
+
+fn timeout_default() -> u64 {
+    JobRequest::TIMEOUT_MS
+}
+
+fn audit_default() -> u32 {
+    JobRequest::AUDIT_PPM
+}
+
+fn providers_default() -> u32 {
+    JobRequest::PROVIDERS
+}
+
+impl JobRequest {
+    /// Wall clock per task if nothing is said.
+    pub const TIMEOUT_MS: u64 = 10 * 60 * 1_000;
+    /// Audit rate if nothing is said: one outcome in twenty.
+    pub const AUDIT_PPM: u32 = 50_000;
+    /// Providers at once if nothing is said.
+    pub const PROVIDERS: u32 = 16;
+}
+
+/// The job is in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobAccepted {
+    /// Version of this shape.
+    #[schema(value_type = u32)]
+    pub schema: Schema,
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: Text<JobId>,
+    /// Tasks whose outcome was already held: they are not run again.
+    pub held: u32,
+}
+
+/// More tasks for an open job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddTasks {
+    /// Index of the first: tasks at indices that the job already has are ignored.
+    pub first_index: u32,
+    /// The tasks; at most 5,000 in one request.
+    pub tasks: Vec<TaskJson>,
+}
+
+/// The tasks are in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TasksAdded {
+    /// Version of this shape.
+    #[schema(value_type = u32)]
+    pub schema: Schema,
+    /// Of those added, how many had an outcome already held.
+    pub held: u32,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// More tasks may be added.
+    Open,
+    /// All tasks are known; some have not ended.
+    Running,
+    /// Every task ended.
+    Ended,
+    /// Cancelled; accepted outcomes are kept.
+    Cancelled,
+}
+
+impl JobState {
+    /// Whether nothing more will happen.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Ended | Self::Cancelled)
+    }
+
+    /// The word.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Running => "running",
+            Self::Ended => "ended",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Tasks by state; they add up to `tasks`, except `held`, which is part of `accepted`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct JobCounts {
+    /// In all.
+    pub tasks: u32,
+    /// Waiting for a slot.
+    pub queued: u32,
+    /// Handed out.
+    pub running: u32,
+    /// Delivered, not yet under a signed receipt.
+    pub delivered: u32,
+    /// With an accepted outcome.
+    pub accepted: u32,
+    /// Ended without an outcome.
+    pub failed: u32,
+    /// Of the accepted: outcome was held before.
+    pub held: u32,
+}
+
+/// One line about a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobSummary {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: Text<JobId>,
+    /// For people.
+    pub name: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// Tasks by state.
+    pub counts: JobCounts,
+    /// When it was accepted.
+    pub created_ms: u64,
+    /// When it ended.
+    pub ended_ms: Option<u64>,
+}
+
+/// All jobs, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobList {
+    /// Version of this shape.
+    #[schema(value_type = u32)]
+    pub schema: Schema,
+    /// The jobs.
+    pub jobs: Vec<JobSummary>,
+}
+
+/// Everything about a job but its tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobDetail {
+    /// Version of this shape.
+    #[schema(value_type = u32)]
+    pub schema: Schema,
+    /// One line about it.
+    #[serde(flatten)]
+    pub summary: JobSummary,
+    /// Fuel of the accepted outcomes that were run for this job (held ones cost nothing).
+    #[schema(value_type = String)]
+    pub fuel: Text<u64>,
+    /// Price of those, in the token's smallest unit.
+    #[schema(value_type = String)]
+    pub price: Text<u128>,
+    /// Outcomes audited at home.
+    pub audited: u32,
+    /// Outcomes that an audit contradicted.
+    pub mismatches: u32,
+    /// Assignments that ended in a fault and were tried again.
+    pub retried: u32,
+    /// Who worked.
+    pub providers: Vec<JobProvider>,
+    /// Why nothing moves, when nothing moves.
+    pub stalled: Option<String>,
+    /// Wall clock allowed per task in milliseconds.
+    pub timeout_ms: u64,
+    /// When tasks that have not ended fail.
+    pub deadline_ms: Option<u64>,
+    /// Audit rate in millionths.
+    pub audit_ppm: u32,
+    /// Never audited, never called verified.
+    pub nondeterministic: bool,
+}
+
+/// What one provider did for a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobProvider {
+    /// Who; `null` is home.
+    #[schema(value_type = Option<String>)]
+    pub node: Option<Text<NodeId>>,
+    /// Leased slots, 0 when the lease has ended.
+    pub slots: u32,
+    /// Tasks handed out now.
+    pub running: u32,
+    /// Accepted outcomes.
+    pub accepted: u32,
+    /// Faults.
+    pub faulted: u32,
+    /// Of its outcomes, audited.
+    pub audited: u32,
+    /// Of its outcomes, contradicted.
+    pub mismatches: u32,
+    /// Fuel of its accepted outcomes.
+    #[schema(value_type = String)]
+    pub fuel: Text<u64>,
+    /// Price of them.
+    #[schema(value_type = String)]
+    pub price: Text<u128>,
+    /// Why it is no longer used, if so.
+    pub lost: Option<String>,
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum TaskState {
+    Queued,
+    Running,
+    Delivered,
+    Accepted,
+    Failed,
+}
+
+impl TaskState {
+    /// The word.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Delivered => "delivered",
+            Self::Accepted => "accepted",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What an accepted outcome rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verification {
+    /// Signed by its provider, not audited.
+    Signed,
+    /// Signed, executed again at home, equal.
+    Audited,
+    /// Executed at home.
+    Home,
+    /// Replaced by an audit that contradicted the provider.
+    Replaced,
+    /// The job opted out.
+    Unverified,
+}
+
+impl Verification {
+    /// In words.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Signed => "signed",
+            Self::Audited => "audited",
+            Self::Home => "run at home",
+            Self::Replaced => "replaced after an audit",
+            Self::Unverified => "unverified",
+        }
+    }
+}
+
+/// One line about a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskRow {
+    /// Its index in the job.
+    pub index: u32,
+    /// Its id.
+    #[schema(value_type = String)]
+    pub task: Text<TaskId>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Who ran it or runs it; `null` is home or nobody.
+    #[schema(value_type = Option<String>)]
+    pub provider: Option<Text<NodeId>>,
+    /// How often it was handed out.
+    pub attempts: u32,
+    /// What came out, once accepted.
+    pub outcome: Option<OutcomeJson>,
+    /// What the outcome rests on, once accepted.
+    pub verification: Option<Verification>,
+    /// Its price, once accepted.
+    #[schema(value_type = Option<String>)]
+    pub price: Option<Text<u128>>,
+    /// What was seen while it ran; not verified.
+    pub observed: Option<ObservedJson>,
+    /// The outcome was held before this job; nothing was run for it.
+    pub held: bool,
+    /// There is a receipt to fetch.
+    pub receipt: bool,
+    /// Why there is no outcome, once failed.
+    pub error: Option<String>,
+}
+
+/// Some tasks of a job, by index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskList {
+    /// Version of this shape.
+    #[schema(value_type = u32)]
+    pub schema: Schema,
+    /// The rows.
+    pub tasks: Vec<TaskRow>,
+    /// Index to ask from for the next rows; `null` at the end.
+    pub next: Option<u32>,
+}
+
+/// Which tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct TaskFilter {
+    /// First index.
+    pub from: u32,
+    /// At most so many rows; 1,000 at most, 100 if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Only those in this state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
+    pub state: Option<TaskState>,
+}
+
+/// Everything about a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskDetail {
+    /// Version of this shape.
+    #[schema(value_type = u32)]
+    pub schema: Schema,
+    /// One line about it.
+    #[serde(flatten)]
+    pub row: TaskRow,
+    /// What is executed.
+    pub spec: TaskJson,
+    /// Faults so far, oldest first.
+    pub faults: Vec<FaultJson>,
+}
+
+/// Everything that contradicts a provider in a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EvidenceList {
+    /// Version of this shape.
+    #[schema(value_type = u32)]
+    pub schema: Schema,
+    /// The job.
+    #[schema(value_type = String)]
+    pub job: Text<JobId>,
+    /// One for each mismatch.
+    pub evidence: Vec<Evidence>,
+}
+
+/// A signed outcome and the one that was found instead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Evidence {
+    /// Task index.
+    pub index: u32,
+    /// Task id.
+    #[schema(value_type = String)]
+    pub task: Text<TaskId>,
+    /// Who signed.
+    #[schema(value_type = String)]
+    pub provider: Text<NodeId>,
+    /// When the audit ended.
+    pub time_ms: u64,
+    /// What the provider signed.
+    pub claimed: OutcomeJson,
+    /// What was found at home.
+    pub found: OutcomeJson,
+    /// The lease and batch under which it was signed.
+    #[schema(value_type = Option<String>)]
+    pub lease: Option<Text<LeaseId>>,
+    /// Batch number in that lease.
+    pub batch: Option<u64>,
+    /// Other outcomes of that provider that are run again.
+    pub rerun: u32,
+}
+
+/// The digests of a mismatch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Mismatch {
+    /// Digest the provider signed.
+    #[schema(value_type = String)]
+    pub claimed: Text<Digest>,
+    /// Digest found at home.
+    #[schema(value_type = String)]
+    pub found: Text<Digest>,
+}

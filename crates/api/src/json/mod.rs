@@ -1,0 +1,34 @@
+//! The JSON shapes.
+//!
+//! Rules that hold throughout: ids are text (`did:key:…` for nodes, hex for everything else); fuel
+//! and money are decimal text, because JavaScript rounds numbers above 2^53; bytes, counts and
+//! milliseconds are numbers (their limits lie far below 2^53); times are milliseconds since the
+//! Unix epoch. Every answer carries `schema`, which grows when a field changes its meaning or goes
+//! away; new fields may appear at any time.
+
+mod event;
+mod job;
+mod node;
+mod program;
+mod provider;
+mod task;
+mod text;
+
+pub use event::{EventJson, EventKind};
+pub use job::{
+    AddTasks, Evidence, EvidenceList, JobAccepted, JobCounts, JobDetail, JobList, JobProvider,
+    JobRequest, JobState, JobSummary, Mismatch, TaskDetail, TaskFilter, TaskList, TaskRow,
+    TaskState, TasksAdded, Verification,
+};
+pub use node::{
+    BlobStored, Check, CheckLevel, Doctor, Done, Identity, InviteRequest, JoinRequest, Joined,
+    MissingReply, MissingRequest, NodeAddrJson, OfferJson, OfferList, Peer, PeerList, RolesJson,
+    Status, TicketJson, Warning, Why, WhyReason,
+};
+pub use program::{CheckJson, CheckRequest, ExecReport, ExecRequest, VerifyReport, VerifyStep};
+pub use provider::{Lending, PauseReasonJson, ProviderState, ProviderStatus, SlotJson};
+pub use task::{
+    BlobJson, EndJson, FaultJson, LimitsJson, MountJson, MountKindJson, ObservedJson, OutFileJson,
+    OutcomeJson, PriceJson, TaskJson,
+};
+pub use text::{Schema, Text};

@@ -1,0 +1,111 @@
+//! What this node lends.
+
+use ayni_types::{NodeId, TaskId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{PriceJson, Schema, Text};
+
+/// What this node lends, and how that goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProviderStatus {
+    /// Version of this shape.
+    #[schema(value_type = u32)]
+    pub schema: Schema,
+    /// It takes work, rests, or finishes.
+    pub state: ProviderState,
+    /// Why it rests; several may hold at once.
+    pub pauses: Vec<PauseReasonJson>,
+    /// Its owner's limits.
+    pub lending: Lending,
+    /// What runs now.
+    pub slots: Vec<SlotJson>,
+    /// Leases in force.
+    pub leases: u32,
+    /// Tasks done since it started.
+    pub tasks_done: u64,
+    /// Fuel of the tasks done.
+    #[schema(value_type = String)]
+    pub fuel: Text<u64>,
+    /// Earned since it started, in the token's smallest unit.
+    #[schema(value_type = String)]
+    pub earned: Text<u128>,
+    /// Walls that stand around the runner.
+    pub walls: Vec<String>,
+    /// Walls that are missing, and why.
+    pub walls_missing: Vec<String>,
+    /// Engine build.
+    pub build: String,
+}
+
+/// Whether it takes work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum ProviderState {
+    Active,
+    Paused,
+    Draining,
+    Drained,
+}
+
+impl ProviderState {
+    /// The word.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+        }
+    }
+}
+
+/// Why a provider rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum PauseReasonJson {
+    Owner,
+    Battery,
+    DiskFull,
+}
+
+impl PauseReasonJson {
+    /// In words.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Owner => "paused by its owner",
+            Self::Battery => "on battery",
+            Self::DiskFull => "the disk is full",
+        }
+    }
+}
+
+/// An owner's limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Lending {
+    /// Tasks at once.
+    pub slots: u32,
+    /// Memory of all tasks together, in bytes.
+    pub memory_bytes: u64,
+    /// Blob storage in bytes.
+    pub disk_bytes: u64,
+    /// What it asks.
+    pub price: PriceJson,
+}
+
+/// One slot at work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SlotJson {
+    /// For whom; `null` is this node's own owner.
+    #[schema(value_type = Option<String>)]
+    pub requester: Option<Text<NodeId>>,
+    /// What.
+    #[schema(value_type = String)]
+    pub task: Text<TaskId>,
+    /// Since when.
+    pub since_ms: u64,
+}

@@ -1,0 +1,180 @@
+//! A whole network on one machine: one requester and some providers, each a real process with a
+//! home of its own under one folder. Ends, and cleans up, with Ctrl-C.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use ayni_api::codes::exit;
+use ayni_api::json::InviteRequest;
+use ayni_api::{Client, Endpoint};
+use serde_json::json;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::DevArgs;
+use crate::ui::Ui;
+
+struct Member {
+    name: String,
+    home: PathBuf,
+    child: Child,
+    endpoint: Endpoint,
+}
+
+/// How long a process may take to come up, the runner's self-test included.
+const START_MAX: Duration = Duration::from_secs(120);
+
+/// Starts the network, says how to use it, waits for Ctrl-C, takes it down.
+pub(crate) async fn run(args: DevArgs, ui: &Ui) -> Result<ExitCode> {
+    ensure!((1..=64).contains(&args.providers), "--providers {}: give 1 to 64", args.providers);
+    for (number, _) in &args.cheat {
+        ensure!(
+            (1..=args.providers).contains(number),
+            "--cheat {number}:…: providers are numbered 1 to {}",
+            args.providers
+        );
+    }
+    let own_dir = args.dir.is_none();
+    let dir = match &args.dir {
+        Some(dir) => std::path::absolute(dir)?,
+        None => std::env::temp_dir().join(format!("ayni-dev-{}", std::process::id())),
+    };
+    std::fs::create_dir_all(&dir).with_context(|| format!("can't make `{}`", dir.display()))?;
+    let mut members = Vec::new();
+    let result = lead(&args, &dir, &mut members, ui).await;
+    take_down(&mut members).await;
+    if own_dir {
+        // Its content is of no use without the processes.
+        std::fs::remove_dir_all(&dir)
+            .with_context(|| format!("can't remove `{}`", dir.display()))?;
+        eprintln!("stopped; `{}` is removed", dir.display());
+    } else {
+        eprintln!("stopped; the homes stay in `{}`", dir.display());
+    }
+    result?;
+    Ok(ExitCode::from(exit::OK))
+}
+
+async fn lead(args: &DevArgs, dir: &Path, members: &mut Vec<Member>, ui: &Ui) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    eprintln!("starting a network of {} processes under `{}`", args.providers + 1, dir.display());
+    let requester = start(dir, "requester", "daemon", &[]).await?;
+    let client = Client::of_home(&requester.home).await?;
+    members.push(requester);
+    let ticket = client.invite(&InviteRequest::default()).await?.ticket;
+    let machine = ayni_node::Machine::read();
+    let memory = (machine.memory_bytes / 2 / u64::from(args.providers)).max(256 << 20);
+    let starting = (1..=args.providers).map(|number| {
+        let mut words = vec![
+            "--join".to_owned(),
+            ticket.clone(),
+            "--cpus".to_owned(),
+            args.cpus.to_string(),
+            "--memory".to_owned(),
+            memory.to_string(),
+            "--on-battery".to_owned(),
+        ];
+        for (_, strategy) in args.cheat.iter().filter(|(cheat, _)| *cheat == number) {
+            words.extend(["--cheat".to_owned(), strategy.clone()]);
+        }
+        async move { start(dir, &format!("provider-{number}"), "provide", &words).await }
+    });
+    for member in futures_util::future::join_all(starting).await {
+        members.push(member?);
+    }
+    show(dir, members, ui);
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+            () = tokio::time::sleep(Duration::from_millis(300)) => {}
+        }
+        let mut gone = Vec::new();
+        for member in members.iter_mut() {
+            if let Some(status) = member.child.try_wait()? {
+                eprintln!("{} (process {}) ended: {status}", member.name, member.endpoint.pid);
+                gone.push(member.name.clone());
+            }
+        }
+        members.retain(|member| !gone.contains(&member.name));
+        if members.is_empty() {
+            bail!("every process of the network has ended");
+        }
+    }
+}
+
+async fn start(dir: &Path, name: &str, role: &str, args: &[String]) -> Result<Member> {
+    let home = dir.join(name);
+    std::fs::create_dir_all(&home)?;
+    let log = std::fs::File::create(home.join("daemon.log"))?;
+    let program = std::env::current_exe().context("can't find my own executable")?;
+    let mut child = Command::new(program)
+        .args([role, "--exit-with-parent", "--home"])
+        .arg(&home)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("can't start {name}"))?;
+    let began = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            let log = std::fs::read_to_string(home.join("daemon.log")).unwrap_or_default();
+            bail!("{name} did not start ({status}):\n{}", log.trim());
+        }
+        if let Ok(Some(endpoint)) = Endpoint::load(&home)
+            && Some(endpoint.pid) == child.id()
+            && Client::of_home(&home).await.is_ok()
+        {
+            return Ok(Member { name: name.to_owned(), home, child, endpoint });
+        }
+        ensure!(began.elapsed() < START_MAX, "{name} did not come up in {START_MAX:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn show(dir: &Path, members: &[Member], ui: &Ui) {
+    let requester = &members[0].home;
+    if ui.json {
+        let nodes: Vec<_> = members
+            .iter()
+            .map(|m| {
+                json!({ "name": m.name, "pid": m.endpoint.pid, "api": m.endpoint.addr, "home": m.home })
+            })
+            .collect();
+        println!("{}", json!({ "schema": 1, "dir": dir, "requester": requester, "nodes": nodes }));
+        return;
+    }
+    println!("{:<12} {:>8}  {:<22} home", "name", "process", "api");
+    for m in members {
+        let (name, pid, api) = (&m.name, m.endpoint.pid, m.endpoint.addr.to_string());
+        println!("{name:<12} {pid:>8}  {api:<22} {}", m.home.display());
+    }
+    println!();
+    println!("use it:  export AYNI_HOME={}", requester.display());
+    println!("         ayni offers");
+    println!("stop it: Ctrl-C here, or kill {}", std::process::id());
+}
+
+/// Asks every process to end, waits a little, insists.
+async fn take_down(members: &mut [Member]) {
+    for member in members.iter() {
+        if let Some(pid) = member.child.id().and_then(|pid| i32::try_from(pid).ok())
+            && let Some(pid) = rustix::process::Pid::from_raw(pid)
+        {
+            // It may have ended by itself.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+    }
+    for member in members.iter_mut() {
+        if tokio::time::timeout(Duration::from_secs(10), member.child.wait()).await.is_err() {
+            eprintln!("{} does not end by itself; killing it", member.name);
+            let _ = member.child.kill().await;
+        }
+    }
+}

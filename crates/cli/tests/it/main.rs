@@ -1,0 +1,8 @@
+//! The `ayni` executable as a user meets it: real processes, real sockets, real files.
+//!
+//! One binary, because each that links costs much. `network` starts networks by `ayni dev`.
+
+mod faults;
+mod jobs;
+mod mistakes;
+mod network;

@@ -1,0 +1,335 @@
+//! What the journal holds: one versioned record per change that must survive a crash.
+//!
+//! A record is one version byte and the canonical encoding of [`Record`]. Each batch handed to the
+//! store begins with [`Record::Batch`], so that a recovering core knows where numbering goes on and
+//! notices a gap. Deliberately not here: what a record does (`Core::apply`), and where it is kept.
+
+use ayni_types::{
+    Amount, Digest, FaultKind, JobId, Lease, LeaseId, NodeId, Outcome, Price, TaskSpec, Time,
+};
+use ayni_wire::{DecodeError, FullLease, SignedBatch, encode};
+use minicbor::{Decode, Encode};
+
+/// The only version this build writes or reads.
+pub const JOURNAL_VERSION: u8 = 1;
+
+/// Tasks per [`Record::TasksAdded`], so that no record grows with its job.
+pub(crate) const TASKS_PER_RECORD: usize = 256;
+
+/// A change that must survive a crash.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub enum Record {
+    /// The first record of each batch.
+    #[n(0)]
+    Batch {
+        /// Counts up by one.
+        #[n(0)]
+        sequence: u64,
+    },
+    /// A job was submitted; its tasks follow in the same batch.
+    #[n(1)]
+    JobSubmitted(#[n(0)] JobRecord),
+    /// Tasks of a job.
+    #[n(2)]
+    TasksAdded {
+        /// Which job.
+        #[n(0)]
+        job: JobId,
+        /// The tasks, in order.
+        #[n(1)]
+        tasks: Vec<TaskSpec>,
+    },
+    /// No more tasks will come.
+    #[n(3)]
+    JobClosed {
+        /// Which.
+        #[n(0)]
+        job: JobId,
+    },
+    /// Every task has ended, or the job was cancelled.
+    #[n(4)]
+    JobEnded {
+        /// Which.
+        #[n(0)]
+        job: JobId,
+        /// When.
+        #[n(1)]
+        time: Time,
+        /// By its owner.
+        #[n(2)]
+        cancelled: bool,
+    },
+    /// We signed a request for a lease.
+    #[n(5)]
+    LeaseAsked(#[n(0)] Lease),
+    /// Both sides signed.
+    #[n(6)]
+    LeaseMade(#[n(0)] FullLease),
+    /// Nothing more comes of it.
+    #[n(7)]
+    LeaseClosed {
+        /// Which.
+        #[n(0)]
+        lease: LeaseId,
+    },
+    /// A provider's receipts, checked.
+    #[n(8)]
+    BatchTaken(#[n(0)] SignedBatch),
+    /// A task has its outcome.
+    #[n(9)]
+    TaskAccepted(#[n(0)] AcceptRecord),
+    /// A task ended without one.
+    #[n(10)]
+    TaskFailed {
+        /// Which job.
+        #[n(0)]
+        job: JobId,
+        /// Which task.
+        #[n(1)]
+        index: u32,
+        /// Why.
+        #[n(2)]
+        reason: String,
+        /// The machine's last word, if it had one.
+        #[n(3)]
+        fault: Option<FaultKind>,
+        /// When.
+        #[n(4)]
+        time: Time,
+    },
+    /// Home found the same outcome.
+    #[n(11)]
+    AuditAgreed {
+        /// Which job.
+        #[n(0)]
+        job: JobId,
+        /// Which task.
+        #[n(1)]
+        index: u32,
+        /// When.
+        #[n(2)]
+        time: Time,
+    },
+    /// Home could not execute it; the outcome stays signed and unaudited.
+    #[n(12)]
+    AuditGivenUp {
+        /// Which job.
+        #[n(0)]
+        job: JobId,
+        /// Which task.
+        #[n(1)]
+        index: u32,
+        /// Why.
+        #[n(2)]
+        reason: String,
+    },
+    /// A second provider signed another outcome for an accepted task: home decides.
+    #[n(13)]
+    Contested(#[n(0)] AcceptRecord),
+    /// Home found another outcome than a provider signed.
+    #[n(14)]
+    Mismatch {
+        /// Which job.
+        #[n(0)]
+        job: JobId,
+        /// Which task.
+        #[n(1)]
+        index: u32,
+        /// What home found.
+        #[n(2)]
+        found: Outcome,
+        /// When.
+        #[n(3)]
+        time: Time,
+    },
+    /// A provider signed two roots for one batch number.
+    #[n(15)]
+    Equivocation {
+        /// Who.
+        #[n(0)]
+        provider: NodeId,
+        /// The first, as journaled before; and the second.
+        #[n(1)]
+        second: SignedBatch,
+        /// When.
+        #[n(2)]
+        time: Time,
+    },
+    /// Provider side: both sides signed.
+    #[n(16)]
+    LeaseGranted(#[n(0)] FullLease),
+    /// Provider side: we signed a batch.
+    #[n(17)]
+    BatchSigned(#[n(0)] SignedBatch),
+    /// Provider side: the requester has it.
+    #[n(18)]
+    BatchAcked {
+        /// Lease.
+        #[n(0)]
+        lease: LeaseId,
+        /// Batch.
+        #[n(1)]
+        batch: u64,
+    },
+    /// Provider side: nothing more comes of it.
+    #[n(19)]
+    GrantClosed {
+        /// Which.
+        #[n(0)]
+        lease: LeaseId,
+    },
+    /// Provider side: an offer with this number was signed.
+    #[n(20)]
+    OfferIssued {
+        /// Its number.
+        #[n(0)]
+        sequence: u64,
+    },
+}
+
+/// A job without its tasks.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub struct JobRecord {
+    /// Its id.
+    #[n(0)]
+    pub id: JobId,
+    /// For people.
+    #[n(1)]
+    pub name: String,
+    /// More tasks may follow.
+    #[n(2)]
+    pub open: bool,
+    /// Wall clock allowed per task in milliseconds.
+    #[n(3)]
+    pub timeout_ms: u64,
+    /// When what has not ended fails.
+    #[n(4)]
+    pub deadline: Option<Time>,
+    /// Audit rate in millionths.
+    #[n(5)]
+    pub audit_ppm: u32,
+    /// Providers at once.
+    #[n(6)]
+    pub providers_max: u32,
+    /// Own cores take part.
+    #[n(7)]
+    pub home: bool,
+    /// Never audited.
+    #[n(8)]
+    pub nondeterministic: bool,
+    /// Highest prices.
+    #[n(9)]
+    pub price_max: Option<Price>,
+    /// When it was submitted.
+    #[n(10)]
+    pub submitted: Time,
+}
+
+/// An outcome and where it came from.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub struct AcceptRecord {
+    /// Which job.
+    #[n(0)]
+    pub job: JobId,
+    /// Which task.
+    #[n(1)]
+    pub index: u32,
+    /// What came out.
+    #[n(2)]
+    pub outcome: Outcome,
+    /// From whom; `None` is home.
+    #[n(3)]
+    pub provider: Option<NodeId>,
+    /// Its price.
+    #[n(4)]
+    pub price: Amount,
+    /// The receipt: lease, batch, place.
+    #[n(5)]
+    pub receipt: Option<ReceiptAt>,
+    /// Drawn for an audit.
+    #[n(6)]
+    pub audit: bool,
+    /// When.
+    #[n(7)]
+    pub time: Time,
+}
+
+/// Where a receipt is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct ReceiptAt {
+    /// Lease.
+    #[n(0)]
+    pub lease: LeaseId,
+    /// Batch.
+    #[n(1)]
+    pub batch: u64,
+    /// Place in the batch.
+    #[n(2)]
+    pub leaf: u32,
+}
+
+/// Why a journal can't be recovered from. The core that comes of it would be wrong, so there is none.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// Written by another build.
+    #[error(
+        "journal record {at} has version {found}; this build reads version {JOURNAL_VERSION} \
+         (hint: use the build that wrote it)"
+    )]
+    Version {
+        /// Which record, from 0.
+        at: u64,
+        /// Its version.
+        found: u8,
+    },
+    /// Damaged.
+    #[error("journal record {at} is damaged")]
+    Damaged {
+        /// Which record, from 0.
+        at: u64,
+        /// What is wrong with it.
+        #[source]
+        source: DecodeError,
+    },
+    /// Empty bytes.
+    #[error("journal record {at} is empty")]
+    Empty {
+        /// Which record, from 0.
+        at: u64,
+    },
+    /// A batch is missing.
+    #[error("journal batch {found} follows batch {after}: some are missing")]
+    Gap {
+        /// The last before the gap.
+        after: u64,
+        /// The first after it.
+        found: u64,
+    },
+}
+
+/// The bytes of a record.
+#[must_use]
+pub fn encode_record(record: &Record) -> Vec<u8> {
+    let mut bytes = vec![JOURNAL_VERSION];
+    bytes.extend_from_slice(&encode(record));
+    bytes
+}
+
+/// Reads record number `at`.
+///
+/// # Errors
+/// When it was written by another version or is damaged.
+pub fn decode_record(at: u64, bytes: &[u8]) -> Result<Record, RecoverError> {
+    match bytes.split_first() {
+        None => Err(RecoverError::Empty { at }),
+        Some((&JOURNAL_VERSION, body)) => {
+            ayni_wire::decode(body).map_err(|source| RecoverError::Damaged { at, source })
+        }
+        Some((&found, _)) => Err(RecoverError::Version { at, found }),
+    }
+}
+
+/// The digest by which outcomes are compared, beside the outcome it belongs to.
+pub(crate) fn digest_of(outcome: &Outcome) -> Digest {
+    ayni_wire::outcome_digest(outcome)
+}

@@ -1,0 +1,691 @@
+//! What makes a result count: outcomes checked, receipts checked, both journaled; some executed
+//! again at home; contradictions kept as evidence.
+//!
+//! Deliberately not here: who runs what, and how records change the state (`apply`).
+
+use ayni_types::{
+    AssignmentId, BlobRef, End, Fault, FaultKind, JobId, LeaseId, NodeId, Outcome, Receipt,
+    TaskSpec, Time, TreeEntry, limits,
+};
+use ayni_wire::{Delivered, Message, SignedBatch, batch_hash, leaf_hash, merkle_root};
+
+use crate::core::{Core, FetchOwner};
+use crate::effect::{Effect, FetchId, FetchWhat, NoticeKind, Purpose, RunId, SlotId};
+use crate::event::{FetchFailure, Ran};
+use crate::gate::Then;
+use crate::job::{Attempt, Audit, Job, Live, Phase, Place};
+use crate::journal::{AcceptRecord, ReceiptAt, Record, digest_of};
+use crate::market::HireState;
+
+/// Something that runs in a home slot.
+#[derive(Debug, Clone)]
+pub(crate) struct HomeRun {
+    pub(crate) slot: SlotId,
+    pub(crate) job: JobId,
+    pub(crate) index: u32,
+    pub(crate) audit: bool,
+    pub(crate) since: Time,
+    pub(crate) abandoned: bool,
+}
+
+/// Attempts at fetching an output before its task is given to somebody else.
+const FETCH_TRIES_MAX: u32 = 3;
+/// Between two of them, in milliseconds.
+const FETCH_REST_MS: u64 = 1_000;
+/// More declared bytes than this are not billed for one task.
+const DATA_BYTES_MAX: u64 = 1 << 44;
+
+impl Core {
+    // --- outcomes from providers ---
+
+    pub(crate) fn delivered(&mut self, from: NodeId, delivered: Delivered) {
+        let now = self.now;
+        let AssignmentId { lease, number } = delivered.assignment;
+        let Some(hire) = self.hires.get_mut(&lease).filter(|h| h.provider() == from) else {
+            return;
+        };
+        let Some(work) = hire.work.get_mut(&number) else { return };
+        if work.delivered.is_some() {
+            return;
+        }
+        let (id, index, since) = (work.job, work.index, work.since);
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(task) = job.task(index) else { return };
+        if let Some(wrong) = outcome_fault(&task.spec, &delivered.outcome) {
+            self.misbehaved(lease, &format!("delivered an impossible outcome: {wrong}"));
+            return;
+        }
+        let digest = digest_of(&delivered.outcome);
+        let blobs = blobs_of(&delivered.outcome);
+        work.delivered = Some(Box::new((delivered.outcome, digest)));
+        hire.faults_in_row = 0;
+        hire.busy = now;
+        if work.abandoned {
+            work.fetched = true;
+        } else {
+            let took = now.since_ms(since);
+            job.took(took);
+            let stats = job.stats.entry(Some(from)).or_default();
+            stats.delivered += 1;
+            stats.busy_ms = stats.busy_ms.saturating_add(took);
+            let place = Place::Lease { lease, number, provider: from };
+            if let Some(task) = job.task_mut(index) {
+                if let Some(live) = task.live.iter_mut().find(|l| l.place == place) {
+                    live.delivered = true;
+                }
+                task.remember(Attempt {
+                    provider: Some(from),
+                    assigned: since,
+                    ended: Some(now),
+                    outcome: Some(digest),
+                    fault: None,
+                });
+            }
+            self.notice(Some(id), NoticeKind::Delivered { index, provider: Some(from) });
+            self.fetch_output(lease, number, blobs);
+        }
+        self.dirty = true;
+    }
+
+    fn fetch_output(&mut self, lease: LeaseId, number: u64, blobs: Vec<BlobRef>) {
+        let fetch = FetchId(self.fresh_id());
+        let Some(hire) = self.hires.get_mut(&lease) else { return };
+        let provider = hire.provider();
+        let Some(work) = hire.work.get_mut(&number) else { return };
+        work.fetch = Some(fetch);
+        work.fetch_at = None;
+        work.fetch_tries += 1;
+        self.fetches.insert(fetch, FetchOwner::Output(lease, number));
+        self.effects.push_back(Effect::Fetch {
+            id: fetch,
+            what: FetchWhat::Blobs(blobs.into_iter().map(|b| (b.digest, b.size)).collect()),
+            from: vec![provider],
+        });
+    }
+
+    pub(crate) fn output_fetched(
+        &mut self,
+        lease: LeaseId,
+        number: u64,
+        result: Result<(), FetchFailure>,
+    ) {
+        let rest_at = self.now.after_ms(FETCH_REST_MS);
+        let Some(work) = self.hires.get_mut(&lease).and_then(|h| h.work.get_mut(&number)) else {
+            return;
+        };
+        work.fetch = None;
+        let assignment = AssignmentId { lease, number };
+        match result {
+            Ok(()) => {
+                work.fetched = true;
+                self.try_accept(lease, number);
+            }
+            Err(_) if work.abandoned => work.fetched = true,
+            Err(FetchFailure::Lied(who)) => {
+                self.misbehaved(
+                    lease,
+                    &format!("{} sent bytes that are not the output", who.short()),
+                );
+            }
+            Err(FetchFailure::DiskFull(text)) => {
+                // Our own lack: the outcome waits at its provider until there is room.
+                work.fetch_at = Some(rest_at);
+                let job = work.job;
+                if let Some(job) = self.jobs.get_mut(&job) {
+                    job.why.insert("this node".to_owned(), format!("no room for outputs: {text}"));
+                }
+            }
+            Err(FetchFailure::Unavailable(_) | FetchFailure::Cancelled)
+                if work.fetch_tries < FETCH_TRIES_MAX =>
+            {
+                work.fetch_at = Some(rest_at);
+            }
+            Err(FetchFailure::Unavailable(text)) => {
+                let detail = format!("its outputs can't be fetched: {text}");
+                self.drop_work(assignment, Fault { kind: FaultKind::Lost, detail });
+            }
+            Err(FetchFailure::Cancelled) => {
+                let detail = "fetching its outputs was cancelled".to_owned();
+                self.drop_work(assignment, Fault { kind: FaultKind::Lost, detail });
+            }
+        }
+        self.dirty = true;
+    }
+
+    pub(crate) fn retry_fetches(&mut self) {
+        let mut due = Vec::new();
+        for (lease, hire) in &self.hires {
+            for (number, work) in &hire.work {
+                if work.fetch_at.is_some_and(|at| at <= self.now)
+                    && let Some(delivered) = &work.delivered
+                {
+                    due.push((*lease, *number, blobs_of(&delivered.0)));
+                }
+            }
+        }
+        for (lease, number, blobs) in due {
+            self.fetch_output(lease, number, blobs);
+        }
+    }
+
+    // --- receipts ---
+
+    pub(crate) fn batch_came(&mut self, from: NodeId, batch: SignedBatch) {
+        let (lease, number) = (batch.header.lease, batch.header.batch);
+        let Some(terms) = self.leases.get(&lease).filter(|l| l.lease.provider == from) else {
+            return;
+        };
+        let signed = self.seal.verify_batch(
+            terms.lease.batch_key,
+            &batch_hash(&batch.header),
+            &batch.signature,
+        );
+        if !signed {
+            self.misbehaved(lease, "sent a batch with a wrong signature");
+            return;
+        }
+        if let Some(first) = self.batches.get(&(lease, number)) {
+            if first.header == batch.header {
+                self.send_gated(from, Message::BatchAck { lease, batch: number });
+            } else {
+                let time = self.now;
+                self.commit(Record::Equivocation { provider: from, second: batch, time });
+                self.part_with(from, "signed two roots for one batch");
+            }
+            return;
+        }
+        let Some(hire) = self.hires.get(&lease) else {
+            // The lease is over on our side and its work was given to others; that we have seen the
+            // batch is all its provider wants to know.
+            self.send(from, Message::BatchAck { lease, batch: number });
+            return;
+        };
+        if number > hire.next_batch {
+            return;
+        }
+        if let Err(wrong) = self.check_batch(&batch) {
+            self.misbehaved(lease, &format!("sent a batch that is wrong: {wrong}"));
+            return;
+        }
+        let mut accepted = Vec::new();
+        if let Some(hire) = self.hires.get_mut(&lease) {
+            hire.next_batch += 1;
+            for (leaf, receipt) in (0..).zip(&batch.receipts) {
+                if receipt.code_bytes > 0
+                    && let Some(work) = hire.work.get(&receipt.assignment)
+                    && let Some(task) = self.jobs.get(&work.job).and_then(|j| j.task(work.index))
+                {
+                    hire.programs.insert(task.spec.program);
+                }
+                if let Some(work) = hire.work.get_mut(&receipt.assignment) {
+                    work.leaf = Some((number, leaf, receipt.price));
+                    accepted.push(receipt.assignment);
+                }
+            }
+        }
+        self.commit(Record::BatchTaken(batch));
+        self.send_gated(from, Message::BatchAck { lease, batch: number });
+        for assignment in accepted {
+            self.try_accept(lease, assignment);
+        }
+        self.dirty = true;
+    }
+
+    fn check_batch(&self, batch: &SignedBatch) -> Result<(), String> {
+        let header = &batch.header;
+        let count = batch.receipts.len();
+        if count == 0 || count > limits::BATCH_RECEIPTS_MAX || count != header.count as usize {
+            return Err(format!("it counts {} receipts and has {count}", header.count));
+        }
+        let leaves: Vec<_> = batch.receipts.iter().map(leaf_hash).collect();
+        if merkle_root(&leaves) != header.root {
+            return Err("its root is not that of its receipts".to_owned());
+        }
+        let mut programs = std::collections::BTreeSet::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for (at, receipt) in (0..).zip(&batch.receipts) {
+            if !seen.insert(receipt.assignment) {
+                return Err(format!("assignment {} is in it twice", receipt.assignment));
+            }
+            self.check_receipt(header.lease, header.batch, at, receipt, &mut programs)
+                .map_err(|wrong| format!("receipt {at}: {wrong}"))?;
+        }
+        Ok(())
+    }
+
+    fn check_receipt(
+        &self,
+        lease: LeaseId,
+        batch: u64,
+        at: u32,
+        receipt: &Receipt,
+        programs: &mut std::collections::BTreeSet<ayni_types::Digest>,
+    ) -> Result<(), String> {
+        let hire = self.hires.get(&lease).ok_or("no such lease")?;
+        if receipt.lease != lease || receipt.batch != batch || receipt.index != at {
+            return Err("it belongs elsewhere".to_owned());
+        }
+        if receipt.assignment >= hire.next_number {
+            return Err(format!("assignment {} was never made", receipt.assignment));
+        }
+        let price = hire.lease().price.of(receipt.fuel, receipt.code_bytes, receipt.data_bytes);
+        if receipt.price != price {
+            return Err(format!("it bills {}; by the lease it is {price}", receipt.price));
+        }
+        if receipt.code_bytes > limits::PROGRAM_BYTES_MAX || receipt.data_bytes > DATA_BYTES_MAX {
+            return Err("it bills more bytes than a task can have".to_owned());
+        }
+        // Given up by us in the meantime: billed, but of no use.
+        let Some(work) = hire.work.get(&receipt.assignment) else { return Ok(()) };
+        if work.leaf.is_some() {
+            return Err(format!("assignment {} was billed before", receipt.assignment));
+        }
+        let task = self.jobs.get(&work.job).and_then(|j| j.task(work.index));
+        let task = task.ok_or("its task is unknown")?;
+        if receipt.task != task.id {
+            return Err("it names another task".to_owned());
+        }
+        let Some(delivered) = &work.delivered else {
+            return Err("it was signed before its outcome was delivered".to_owned());
+        };
+        if receipt.outcome != delivered.1 || receipt.fuel != delivered.0.fuel {
+            return Err("it commits to another outcome than was delivered".to_owned());
+        }
+        if receipt.code_bytes > 0
+            && (hire.programs.contains(&task.spec.program) || !programs.insert(task.spec.program))
+        {
+            return Err("it bills the same program a second time".to_owned());
+        }
+        Ok(())
+    }
+
+    /// A signed and fetched outcome becomes the task's, once.
+    fn try_accept(&mut self, lease: LeaseId, number: u64) {
+        let Some(hire) = self.hires.get_mut(&lease) else { return };
+        let provider = hire.provider();
+        let ready = hire
+            .work
+            .get(&number)
+            .is_some_and(|w| w.delivered.is_some() && w.fetched && w.leaf.is_some());
+        if !ready {
+            return;
+        }
+        let Some(work) = hire.work.remove(&number) else { return };
+        let (Some(delivered), Some((batch, leaf, price))) = (work.delivered, work.leaf) else {
+            return;
+        };
+        let (outcome, digest) = *delivered;
+        if !work.abandoned {
+            let place = Place::Lease { lease, number, provider };
+            let receipt = ReceiptAt { lease, batch, leaf };
+            self.attempt_accepted(work.job, work.index, place, outcome, digest, price, receipt);
+        }
+        self.close_if_done(lease);
+        self.dirty = true;
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn attempt_accepted(
+        &mut self,
+        id: JobId,
+        index: u32,
+        place: Place,
+        outcome: Outcome,
+        digest: ayni_types::Digest,
+        price: ayni_types::Amount,
+        receipt: ReceiptAt,
+    ) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.attempt_ended(index, place);
+        let provider = place.provider();
+        if job.ended.is_some() {
+            return;
+        }
+        let Some(task) = job.task(index) else { return };
+        let first = match task.phase {
+            Phase::Failed(_) => return,
+            Phase::Done => task.accepted.as_ref().map(|a| (a.digest, a.provider)),
+            _ => None,
+        };
+        let fuel = outcome.fuel.0;
+        let job_ppm = job.record.audit_ppm;
+        if let Some(stats) = job.stats.get_mut(&provider) {
+            stats.fuel = stats.fuel.saturating_add(fuel);
+        }
+        let time = self.now;
+        let mut record = AcceptRecord {
+            job: id,
+            index,
+            outcome,
+            provider,
+            price,
+            receipt: Some(receipt),
+            audit: false,
+            time,
+        };
+        match first {
+            Some((known, _)) if known == digest => {}
+            Some((_, None)) => {
+                // Home's own word stands: the second copy is evidence against its signer.
+                self.contest(record);
+            }
+            Some(_) => self.contest(record),
+            None => {
+                record.audit = self.chance.happens(job_ppm);
+                self.accept(record);
+            }
+        }
+    }
+
+    fn contest(&mut self, record: AcceptRecord) {
+        let nondeterministic = self.jobs.get(&record.job).is_none_or(|j| j.record.nondeterministic);
+        if !nondeterministic && self.config.home.slots > 0 {
+            self.commit(Record::Contested(record));
+        }
+    }
+
+    fn accept(&mut self, record: AcceptRecord) {
+        let (id, index) = (record.job, record.index);
+        let Some(before) = self.jobs.get(&id).and_then(|j| j.task(index)) else { return };
+        let known = before.accepted.as_ref().map(|a| a.digest);
+        let news = known != Some(digest_of(&record.outcome));
+        let (outcome, provider, price) = (record.outcome.clone(), record.provider, record.price);
+        self.commit(Record::TaskAccepted(record));
+        self.announce(id, index, news, &outcome, provider, price);
+    }
+
+    fn announce(
+        &mut self,
+        id: JobId,
+        index: u32,
+        news: bool,
+        outcome: &Outcome,
+        provider: Option<NodeId>,
+        price: ayni_types::Amount,
+    ) {
+        let Some(task) = self.jobs.get(&id).and_then(|j| j.task(index)).map(|t| t.id) else {
+            return;
+        };
+        for twin in self.with_twins(id, index) {
+            self.gated(Then::TaskDurable(id, twin));
+            if news {
+                let price = if twin == index { price } else { ayni_types::Amount(0) };
+                let outcome = outcome.clone();
+                let kind = NoticeKind::TaskAccepted { index: twin, task, outcome, provider, price };
+                self.notice_gated(id, kind);
+            }
+        }
+    }
+
+    /// A provider broke the protocol: its lease ends and it is left alone for ten minutes.
+    pub(crate) fn misbehaved(&mut self, lease: LeaseId, what: &str) {
+        let Some(provider) = self.leases.get(&lease).map(|l| l.lease.provider) else { return };
+        self.part_with(provider, what);
+        let hint = "its work is done elsewhere; tell its owner";
+        self.shun(provider, what, hint, 600_000);
+    }
+
+    /// Ends every lease with a provider at once.
+    fn part_with(&mut self, provider: NodeId, reason: &str) {
+        let leases: Vec<LeaseId> = self
+            .hires
+            .iter()
+            .filter(|(_, h)| h.provider() == provider && h.state != HireState::Asked)
+            .map(|(id, _)| *id)
+            .collect();
+        for lease in leases {
+            self.lose_hire(lease, reason);
+        }
+    }
+
+    // --- home ---
+
+    pub(crate) fn run_at_home(&mut self) {
+        while !self.home_free.is_empty() {
+            if let Some((id, index)) = self.next_audit() {
+                self.audit_at_home(id, index);
+            } else if let Some((id, index)) = self.next_home_task() {
+                self.run_task_at_home(id, index, false);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn next_audit(&self) -> Option<(JobId, u32)> {
+        let jobs = self.running.iter().filter_map(|id| self.jobs.get(id));
+        jobs.filter_map(|job| Some((job.audits_running, job.id(), *job.audits.first()?)))
+            .min()
+            .map(|(_, id, index)| (id, index))
+    }
+
+    fn next_home_task(&self) -> Option<(JobId, u32)> {
+        let mut jobs: Vec<&Job> = self
+            .running
+            .iter()
+            .filter_map(|id| self.jobs.get(id))
+            .filter(|job| job.record.home && job.waiting() > 0)
+            .collect();
+        jobs.sort_by_key(|job| (job.in_flight, job.id()));
+        jobs.into_iter().find_map(|job| {
+            let fits = |index: &u32| {
+                job.task(*index).is_some_and(|t| {
+                    t.may_run_at(None)
+                        && t.spec.limits.memory_bytes <= self.config.home.memory_bytes
+                })
+            };
+            let retry = job.retry.iter().take(64).copied().find(|i| fits(i));
+            Some((
+                job.id(),
+                retry.or_else(|| job.queue.iter().take(64).copied().find(|i| fits(i)))?,
+            ))
+        })
+    }
+
+    fn audit_at_home(&mut self, id: JobId, index: u32) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.audits.remove(&index);
+        let Some(task) = job.task(index) else { return };
+        let memory = task.spec.limits.memory_bytes;
+        let spec = (*task.spec).clone();
+        let timeout_ms = job.record.timeout_ms.saturating_mul(4);
+        if memory > self.config.home.memory_bytes {
+            let reason = format!(
+                "it asks {memory} bytes of memory and home has {}",
+                self.config.home.memory_bytes
+            );
+            self.commit(Record::AuditGivenUp { job: id, index, reason });
+            return;
+        }
+        job.audits_running += 1;
+        self.start_home(id, index, spec, timeout_ms, true);
+    }
+
+    pub(crate) fn run_task_at_home(&mut self, id: JobId, index: u32, duplicate: bool) {
+        if self.home_free.is_empty() {
+            return;
+        }
+        let Some(job) = self.jobs.get(&id) else { return };
+        let Some(task) = job.task(index) else { return };
+        let (spec, timeout_ms) = ((*task.spec).clone(), job.record.timeout_ms);
+        let Some(run) = self.start_home(id, index, spec, timeout_ms, false) else { return };
+        let live = Live { place: Place::Home(run), since: self.now, delivered: false };
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.attempt_began(index, live);
+        }
+        self.notice(Some(id), NoticeKind::Assigned { index, provider: None, duplicate });
+    }
+
+    fn start_home(
+        &mut self,
+        job: JobId,
+        index: u32,
+        task: TaskSpec,
+        timeout_ms: u64,
+        audit: bool,
+    ) -> Option<RunId> {
+        let slot = self.home_free.pop()?;
+        let run = RunId(self.fresh_id());
+        let since = self.now;
+        self.home_runs.insert(run, HomeRun { slot, job, index, audit, since, abandoned: false });
+        let purpose = if audit { Purpose::Audit } else { Purpose::Home };
+        self.effects.push_back(Effect::Run { id: run, slot, task, timeout_ms, purpose });
+        Some(run)
+    }
+
+    pub(crate) fn home_ran(&mut self, run: RunId, result: Result<Ran, Fault>) {
+        let Some(home) = self.home_runs.remove(&run) else { return };
+        self.home_free.push(home.slot);
+        self.dirty = true;
+        if home.audit {
+            if let Some(job) = self.jobs.get_mut(&home.job) {
+                job.audits_running = job.audits_running.saturating_sub(1);
+            }
+            self.touched.insert(home.job);
+            if !home.abandoned {
+                self.audited(home.job, home.index, result);
+            }
+        } else if !home.abandoned {
+            self.ran_at_home(&home, run, result);
+        }
+    }
+
+    fn ran_at_home(&mut self, home: &HomeRun, run: RunId, result: Result<Ran, Fault>) {
+        let (id, index, time) = (home.job, home.index, self.now);
+        let ran = match result {
+            Ok(ran) => ran,
+            Err(fault) => return self.attempt_faulted(id, index, Place::Home(run), fault),
+        };
+        let digest = digest_of(&ran.outcome);
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.attempt_ended(index, Place::Home(run));
+        let took = time.since_ms(home.since);
+        job.took(took);
+        let stats = job.stats.entry(None).or_default();
+        stats.delivered += 1;
+        stats.fuel = stats.fuel.saturating_add(ran.outcome.fuel.0);
+        stats.busy_ms = stats.busy_ms.saturating_add(took);
+        let Some(task) = job.task_mut(index) else { return };
+        task.remember(Attempt {
+            provider: None,
+            assigned: home.since,
+            ended: Some(time),
+            outcome: Some(digest),
+            fault: None,
+        });
+        let phase = task.phase.clone();
+        let nondeterministic = job.record.nondeterministic;
+        let known = job.task(index).and_then(|t| t.accepted.as_ref());
+        let known = known.map(|a| (a.digest, a.provider, a.audit));
+        self.notice(Some(id), NoticeKind::Delivered { index, provider: None });
+        match (phase, known) {
+            (Phase::Failed(_), _) => {}
+            // A straggler's second copy, run at home, is an audit of the first.
+            (Phase::Done, Some((_, Some(_), Audit::No | Audit::Pending))) if !nondeterministic => {
+                self.compare_with_home(id, index, ran.outcome);
+            }
+            (Phase::Done, _) => {}
+            // A suspect result that home has run again is settled by home.
+            (_, Some((_, Some(_), _))) if !nondeterministic => {
+                self.compare_with_home(id, index, ran.outcome);
+            }
+            _ => self.accept(AcceptRecord {
+                job: id,
+                index,
+                outcome: ran.outcome,
+                provider: None,
+                price: ayni_types::Amount(0),
+                receipt: None,
+                audit: false,
+                time,
+            }),
+        }
+    }
+
+    fn audited(&mut self, id: JobId, index: u32, result: Result<Ran, Fault>) {
+        let tries = self.config.tuning.audit_attempts_max;
+        let fault = match result {
+            Ok(ran) => return self.compare_with_home(id, index, ran.outcome),
+            Err(fault) => fault,
+        };
+        let Some(job) = self.jobs.get_mut(&id).filter(|j| j.ended.is_none()) else { return };
+        let accepted = job.task_mut(index).and_then(|t| t.accepted.as_mut());
+        let Some(accepted) = accepted.filter(|a| a.audit == Audit::Pending) else { return };
+        accepted.audit_faults += 1;
+        if accepted.audit_faults < tries {
+            job.audits.insert(index);
+        } else {
+            let reason = format!("home could not execute it {tries} times; the last: {fault}");
+            self.commit(Record::AuditGivenUp { job: id, index, reason });
+        }
+    }
+
+    /// Home has executed a task: its word against every signed one.
+    fn compare_with_home(&mut self, id: JobId, index: u32, found: Outcome) {
+        let Some(job) = self.jobs.get(&id).filter(|j| j.ended.is_none()) else { return };
+        let Some(accepted) = job.task(index).and_then(|t| t.accepted.as_ref()) else { return };
+        let digest = digest_of(&found);
+        let time = self.now;
+        let signer = accepted.provider;
+        let claimed = accepted.digest;
+        let mut liars: Vec<(NodeId, ayni_types::Digest)> = accepted
+            .contested
+            .iter()
+            .filter(|c| c.digest != digest)
+            .map(|c| (c.provider, c.digest))
+            .collect();
+        let before = job.reruns;
+        if claimed == digest {
+            self.commit(Record::AuditAgreed { job: id, index, time });
+            if let Some(provider) = signer {
+                self.notice_gated(id, NoticeKind::AuditAgreed { index, provider });
+            }
+        } else {
+            liars.extend(signer.map(|s| (s, claimed)));
+            let outcome = found.clone();
+            self.commit(Record::Mismatch { job: id, index, found, time });
+            self.announce(id, index, true, &outcome, None, ayni_types::Amount(0));
+        }
+        let rerun = self.jobs.get(&id).map_or(0, |j| j.reruns - before);
+        for (provider, claimed) in liars {
+            let kind = NoticeKind::Mismatch { index, provider, claimed, found: digest, rerun };
+            self.notice_gated(id, kind);
+            self.part_with(provider, "an audit found another outcome than it signed");
+        }
+        self.dirty = true;
+        self.market_dirty = true;
+    }
+}
+
+/// What no honest provider delivers.
+fn outcome_fault(task: &TaskSpec, outcome: &Outcome) -> Option<String> {
+    if outcome.fuel > task.limits.fuel {
+        return Some(format!("{} fuel, more than its limit {}", outcome.fuel, task.limits.fuel));
+    }
+    if matches!(outcome.end, End::Exhausted(_)) && outcome.fuel != task.limits.fuel {
+        return Some("exhausted, but not all fuel used".to_owned());
+    }
+    if outcome.files.len() > limits::OUTPUT_FILES_MAX {
+        return Some(format!("{} files", outcome.files.len()));
+    }
+    let sizes = outcome.files.iter().map(|f| f.blob.size);
+    let total =
+        sizes.chain([outcome.stdout.size, outcome.stderr.size]).fold(0_u64, u64::saturating_add);
+    if total > task.limits.output_bytes {
+        return Some(format!("{total} output bytes, more than {}", task.limits.output_bytes));
+    }
+    if let Some(bad) = outcome.files.iter().find_map(|f| TreeEntry::path_fault(&f.path)) {
+        return Some(format!("a file whose path {bad}"));
+    }
+    let unsorted = outcome.files.windows(2).any(|p| p[0].path >= p[1].path);
+    unsorted.then(|| "files out of order".to_owned())
+}
+
+/// Every blob of an outcome, once.
+fn blobs_of(outcome: &Outcome) -> Vec<BlobRef> {
+    let files = outcome.files.iter().map(|f| f.blob);
+    let mut blobs: Vec<_> = files.chain([outcome.stdout, outcome.stderr]).collect();
+    blobs.sort_unstable();
+    blobs.dedup();
+    blobs
+}

@@ -1,0 +1,361 @@
+//! Settings: one struct, put together once from flags > environment > file > default.
+//!
+//! Each source is a [`Layer`] of options; the first layer that says something wins. Bad settings
+//! fail here, before any port opens. The command line and `ayni dev` build layers; nothing else
+//! reads the environment or the file.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ayni_types::{Amount, Price};
+use serde::Deserialize;
+
+/// One source of settings. Absent means: ask the next one.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Layer {
+    /// Addresses for peers, e.g. `0.0.0.0:4550`.
+    pub listen: Option<Vec<SocketAddr>>,
+    /// Bind to every interface and look for peers on the local network.
+    pub lan: Option<bool>,
+    /// Tickets or node addresses of peers.
+    pub peers: Option<Vec<String>>,
+    /// Relays to be reachable through, as URLs.
+    pub relays: Option<Vec<String>>,
+    /// Serve a relay here.
+    pub serve_relay: Option<SocketAddr>,
+    /// Keep and answer offers for others.
+    pub directory: Option<bool>,
+    /// Address of the local API.
+    pub api: Option<SocketAddr>,
+    /// Run tasks for others.
+    pub provide: Option<bool>,
+    /// Cores lent.
+    pub cpus: Option<u32>,
+    /// Memory lent, e.g. `4GiB`.
+    pub memory: Option<String>,
+    /// Disk lent for blobs, e.g. `10GiB`.
+    pub disk: Option<String>,
+    /// Price per 10⁹ fuel, in the token's smallest unit.
+    pub price_per_gigafuel: Option<u128>,
+    /// Country code shown in offers.
+    pub region: Option<String>,
+    /// Work also on battery.
+    pub on_battery: Option<bool>,
+    /// Own cores used for audits and own tasks.
+    pub home_cpus: Option<u32>,
+    /// End when nothing has run and nobody has asked for so many seconds.
+    pub exit_when_idle_s: Option<u64>,
+    /// Lie (development builds only): the strategy.
+    pub cheat: Option<String>,
+}
+
+/// Why settings are refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("can't read `{}`: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not valid.
+    #[error("`{}`: {source}", path.display())]
+    Parse {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// A value makes no sense.
+    #[error("{name} = `{value}`: {why}")]
+    Value {
+        /// Setting.
+        name: &'static str,
+        /// Given.
+        value: String,
+        /// Why not.
+        why: String,
+    },
+}
+
+impl Layer {
+    /// Reads `config.toml` of a home; an absent file is an empty layer.
+    ///
+    /// # Errors
+    /// When it can't be read or has a field that does not exist.
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => toml::from_str(&text).map_err(|source| ConfigError::Parse {
+                path: path.to_owned(),
+                source: Box::new(source),
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+        }
+    }
+
+    /// This layer, with what it leaves open taken from `below`.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            listen: self.listen.or(below.listen),
+            lan: self.lan.or(below.lan),
+            peers: self.peers.or(below.peers),
+            relays: self.relays.or(below.relays),
+            serve_relay: self.serve_relay.or(below.serve_relay),
+            directory: self.directory.or(below.directory),
+            api: self.api.or(below.api),
+            provide: self.provide.or(below.provide),
+            cpus: self.cpus.or(below.cpus),
+            memory: self.memory.or(below.memory),
+            disk: self.disk.or(below.disk),
+            price_per_gigafuel: self.price_per_gigafuel.or(below.price_per_gigafuel),
+            region: self.region.or(below.region),
+            on_battery: self.on_battery.or(below.on_battery),
+            home_cpus: self.home_cpus.or(below.home_cpus),
+            exit_when_idle_s: self.exit_when_idle_s.or(below.exit_when_idle_s),
+            cheat: self.cheat.or(below.cheat),
+        }
+    }
+}
+
+/// What a node is told, complete.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Home folder.
+    pub home: PathBuf,
+    /// Addresses for peers.
+    pub listen: Vec<SocketAddr>,
+    /// Look for peers on the local network.
+    pub mdns: bool,
+    /// Tickets or node addresses.
+    pub peers: Vec<String>,
+    /// Relay URLs.
+    pub relays: Vec<String>,
+    /// Relay to serve.
+    pub serve_relay: Option<SocketAddr>,
+    /// Directory role.
+    pub directory: bool,
+    /// Address of the local API.
+    pub api: SocketAddr,
+    /// What is lent, if anything.
+    pub provide: Option<Provide>,
+    /// Own cores used for audits and own tasks.
+    pub home_cpus: u32,
+    /// Memory one own task may ask for, in bytes.
+    pub home_memory_bytes: u64,
+    /// End when idle so long.
+    pub exit_when_idle: Option<Duration>,
+    /// How to lie; always `None` in a release build.
+    pub cheat: Option<String>,
+}
+
+/// What a provider lends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provide {
+    /// Tasks at once.
+    pub slots: u32,
+    /// Memory in all, in bytes; a task gets at most its share by slots.
+    pub memory_bytes: u64,
+    /// Blob cache in bytes.
+    pub disk_bytes: u64,
+    /// Asked.
+    pub price: Price,
+    /// Country code.
+    pub region: Option<String>,
+    /// Work on battery too.
+    pub on_battery: bool,
+}
+
+/// What this machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    /// Logical cores.
+    pub cpus: u32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+}
+
+impl Machine {
+    /// Asks the operating system.
+    #[must_use]
+    pub fn read() -> Self {
+        let cpus = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let system = rustix::system::sysinfo();
+        #[allow(clippy::unnecessary_cast)] // its width depends on the target
+        let memory_bytes = system.totalram as u64 * u64::from(system.mem_unit);
+        Self { cpus: u32::try_from(cpus).unwrap_or(u32::MAX), memory_bytes }
+    }
+}
+
+impl Config {
+    /// Fills in the defaults for this machine and checks everything.
+    ///
+    /// # Errors
+    /// Names the setting that makes no sense.
+    pub fn new(home: PathBuf, layer: Layer, machine: Machine) -> Result<Self, ConfigError> {
+        let value = |name, value: &dyn std::fmt::Display, why: &str| ConfigError::Value {
+            name,
+            value: value.to_string(),
+            why: why.to_owned(),
+        };
+        let size = |name, text: &str| parse_size(text).map_err(|why| value(name, &text, &why));
+        let peers = layer.peers.unwrap_or_default();
+        let lan = layer.lan.unwrap_or(false);
+        let any = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
+        let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let listen = layer.listen.unwrap_or_else(|| vec![if lan { any(0) } else { local(0) }]);
+        if listen.is_empty() {
+            return Err(value("listen", &"[]", "at least one address is needed"));
+        }
+        let api = layer.api.unwrap_or(local(0));
+        if !api.ip().is_loopback() {
+            return Err(value("api", &api, "the API serves this machine only: use 127.0.0.1"));
+        }
+        let provide = if layer.provide.unwrap_or(false) {
+            let slots = layer.cpus.unwrap_or((machine.cpus / 2).max(1));
+            if slots == 0 || slots > machine.cpus.saturating_mul(4) {
+                let why = format!("give 1 to {} (this machine has {})", machine.cpus, machine.cpus);
+                return Err(value("cpus", &slots, &why));
+            }
+            let memory_bytes = match &layer.memory {
+                Some(text) => size("memory", text)?,
+                None => machine.memory_bytes / 4,
+            };
+            if memory_bytes > machine.memory_bytes || memory_bytes < 64 << 20 {
+                let why = format!("give 64MiB to {}MiB", machine.memory_bytes >> 20);
+                return Err(value("memory", &layer.memory.unwrap_or_default(), &why));
+            }
+            let disk_bytes = match &layer.disk {
+                Some(text) => size("disk", text)?,
+                None => 10 << 30,
+            };
+            Some(Provide {
+                slots,
+                memory_bytes,
+                disk_bytes,
+                price: Price {
+                    per_gigafuel: Amount(layer.price_per_gigafuel.unwrap_or(1_000)),
+                    per_code_mebibyte: Amount(100),
+                    per_data_mebibyte: Amount(10),
+                },
+                region: layer.region,
+                on_battery: layer.on_battery.unwrap_or(false),
+            })
+        } else {
+            None
+        };
+        if layer.cheat.is_some() && !cfg!(debug_assertions) {
+            return Err(value("cheat", &"…", "only a development build can lie"));
+        }
+        Ok(Self {
+            home,
+            mdns: lan,
+            listen,
+            peers,
+            relays: layer.relays.unwrap_or_default(),
+            serve_relay: layer.serve_relay,
+            directory: layer.directory.unwrap_or(true),
+            api,
+            provide,
+            home_cpus: layer.home_cpus.unwrap_or((machine.cpus / 2).max(1)),
+            home_memory_bytes: machine.memory_bytes / 4,
+            exit_when_idle: layer.exit_when_idle_s.map(Duration::from_secs),
+            cheat: layer.cheat,
+        })
+    }
+}
+
+/// Reads `512MiB`, `4GiB`, `1.5GB`, `1000`: bytes.
+///
+/// # Errors
+/// Says what is wrong.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let unit: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "kb" => 1_000,
+        "m" | "mib" => 1 << 20,
+        "mb" => 1_000_000,
+        "g" | "gib" => 1 << 30,
+        "gb" => 1_000_000_000,
+        "t" | "tib" => 1 << 40,
+        "tb" => 1_000_000_000_000,
+        other => return Err(format!("unknown unit `{other}`; use MiB, GiB, MB or GB")),
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    if part.len() > 6 || (whole.is_empty() && part.is_empty()) {
+        return Err("not a size; write it like `512MiB`".to_owned());
+    }
+    let digits =
+        |s: &str| if s.is_empty() { Ok(0_u64) } else { s.parse().map_err(|_| "not a number") };
+    let scale = 10_u64.pow(u32::try_from(part.len()).unwrap_or(0));
+    let whole = digits(whole)?.checked_mul(unit).ok_or("too large")?;
+    let part = u128::from(digits(part)?) * u128::from(unit) / u128::from(scale);
+    whole.checked_add(u64::try_from(part).map_err(|_| "too large")?).ok_or("too large".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MACHINE: Machine = Machine { cpus: 8, memory_bytes: 16 << 30 };
+
+    fn config(toml: &str) -> Result<Config, String> {
+        let layer: Layer = toml::from_str(toml).map_err(|e| e.to_string())?;
+        Config::new("/h".into(), layer, MACHINE).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn defaults_lend_half_the_cores_and_a_quarter_of_the_memory_and_stay_on_loopback() {
+        let config = config("provide = true").unwrap();
+        let provide = config.provide.unwrap();
+        assert_eq!((provide.slots, provide.memory_bytes), (4, 4 << 30));
+        assert!(config.listen.iter().all(|a| a.ip().is_loopback()));
+        assert!(!config.mdns);
+    }
+
+    #[test]
+    fn the_first_layer_that_speaks_wins() {
+        let flag = Layer { cpus: Some(1), ..Layer::default() };
+        let file = Layer { cpus: Some(2), region: Some("PE".into()), ..Layer::default() };
+        let both = flag.over(file);
+        assert_eq!((both.cpus, both.region.as_deref()), (Some(1), Some("PE")));
+    }
+
+    #[test]
+    fn bad_settings_are_named() {
+        for (toml, part) in [
+            ("provide = true\ncpus = 0", "cpus = `0`"),
+            ("provide = true\nmemory = \"1TiB\"", "memory = `1TiB`"),
+            ("provide = true\nmemory = \"many\"", "unit `many`"),
+            ("api = \"0.0.0.0:80\"", "api = `0.0.0.0:80`"),
+            ("listen = []", "listen"),
+            ("cpu = 3", "unknown field `cpu`"),
+        ] {
+            let error = config(toml).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        for (text, bytes) in
+            [("1000", 1_000), ("512MiB", 512 << 20), ("1.5 GB", 1_500_000_000), (".5k", 512)]
+        {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "x", "-1", "1.2.3", "99999999999TiB", "1PiB"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+}

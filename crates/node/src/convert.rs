@@ -1,0 +1,249 @@
+//! From the core's views to the API's shapes.
+
+use ayni_api::json::{
+    EventJson, EventKind, Evidence, FaultJson, JobCounts, JobDetail, JobProvider, JobState,
+    JobSummary, Mismatch, ObservedJson, OutcomeJson, PauseReasonJson, Schema, TaskRow, TaskState,
+    Text, Verification,
+};
+use ayni_core as core;
+use ayni_types::{Fault, NodeId};
+use ayni_wire::{ReceiptFile, outcome_digest};
+
+use crate::news::Numbered;
+
+pub(crate) fn job_summary(job: &core::JobView) -> JobSummary {
+    JobSummary {
+        id: Text(job.id),
+        name: job.name.clone(),
+        state: match job.state {
+            core::JobState::Running if job.open => JobState::Open,
+            core::JobState::Running => JobState::Running,
+            core::JobState::Ended => JobState::Ended,
+            core::JobState::Cancelled => JobState::Cancelled,
+        },
+        counts: JobCounts {
+            tasks: job.counts.tasks,
+            queued: job.counts.queued,
+            running: job.counts.assigned,
+            delivered: job.counts.delivered,
+            accepted: job.counts.accepted,
+            failed: job.counts.failed + job.counts.dropped,
+            held: job.counts.held,
+        },
+        created_ms: job.submitted.0,
+        ended_ms: job.ended.map(|time| time.0),
+    }
+}
+
+/// Whether nothing more will happen to a job.
+pub(crate) fn is_final(job: &core::JobView) -> bool {
+    job.state != core::JobState::Running
+}
+
+pub(crate) fn job_detail(
+    job: &core::JobView,
+    leases: &[core::LeaseView],
+    evidence: &[core::Evidence],
+) -> JobDetail {
+    let provider = |view: &core::JobProviderView| {
+        let node = view.provider;
+        let against = |e: &&core::Evidence| Some(e.provider) == node;
+        let slots = leases
+            .iter()
+            .filter(|lease| {
+                Some(lease.peer) == node && !lease.we_provide && lease.state == "active"
+            })
+            .map(|lease| lease.slots)
+            .sum();
+        let lost = view.banned.clone().or_else(|| {
+            (view.lost > 0)
+                .then(|| format!("{} assignments were lost with it and moved", view.lost))
+        });
+        JobProvider {
+            node: node.map(Text),
+            slots,
+            running: view.in_flight,
+            accepted: view.accepted,
+            faulted: view.faulted,
+            audited: view.audited,
+            mismatches: count(evidence.iter().filter(against)),
+            fuel: Text(view.fuel.0),
+            price: Text(view.price.0),
+            lost,
+        }
+    };
+    JobDetail {
+        schema: Schema,
+        summary: job_summary(job),
+        fuel: Text(job.fuel_total.0),
+        price: Text(job.price_total.0),
+        audited: job.audits.made,
+        mismatches: job.audits.mismatched,
+        retried: job.faults + job.reruns,
+        providers: job.providers.iter().map(provider).collect(),
+        stalled: job.stall.clone(),
+        timeout_ms: job.timeout_ms,
+        deadline_ms: job.deadline.map(|time| time.0),
+        audit_ppm: job.audit_ppm,
+        nondeterministic: job.nondeterministic,
+    }
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u32 {
+    u32::try_from(items.count()).unwrap_or(u32::MAX)
+}
+
+fn task_state(state: core::TaskState) -> TaskState {
+    match state {
+        core::TaskState::Queued => TaskState::Queued,
+        core::TaskState::Assigned => TaskState::Running,
+        core::TaskState::Delivered => TaskState::Delivered,
+        core::TaskState::Auditing | core::TaskState::Accepted => TaskState::Accepted,
+        core::TaskState::Failed | core::TaskState::Dropped => TaskState::Failed,
+    }
+}
+
+pub(crate) fn task_row(
+    task: &core::TaskView,
+    receipt: Option<&ReceiptFile>,
+    nondeterministic: bool,
+    replaced: bool,
+) -> TaskRow {
+    let verification = task.outcome.as_ref().map(|_| {
+        if task.provider.is_none() {
+            if replaced { Verification::Replaced } else { Verification::Home }
+        } else if nondeterministic {
+            Verification::Unverified
+        } else if task.audited {
+            Verification::Audited
+        } else {
+            Verification::Signed
+        }
+    });
+    let running = task.attempts.iter().rfind(|attempt| attempt.ended.is_none());
+    let error = match task.state {
+        core::TaskState::Dropped => Some("the job was cancelled before it ended".to_owned()),
+        _ => task.failure.clone(),
+    };
+    TaskRow {
+        index: task.index,
+        task: Text(task.id),
+        state: task_state(task.state),
+        provider: task.provider.or(running.and_then(|attempt| attempt.provider)).map(Text),
+        attempts: count(task.attempts.iter()),
+        outcome: task.outcome.as_ref().map(OutcomeJson::from),
+        verification,
+        price: task.outcome.as_ref().map(|_| Text(task.price.0)),
+        observed: receipt.map(|file| ObservedJson::from(file.receipt.observed)),
+        held: task.held,
+        receipt: task.receipt,
+        error,
+    }
+}
+
+pub(crate) fn faults(task: &core::TaskView) -> Vec<FaultJson> {
+    task.attempts.iter().filter_map(|attempt| attempt.fault.as_ref()).map(FaultJson::from).collect()
+}
+
+pub(crate) fn evidence(one: &core::Evidence, rerun: u32) -> Evidence {
+    Evidence {
+        index: one.index,
+        task: Text(one.claimed.receipt.task),
+        provider: Text(one.provider),
+        time_ms: one.time.0,
+        claimed: OutcomeJson::from(&one.claimed.outcome),
+        found: OutcomeJson::from(&one.found),
+        lease: Some(Text(one.claimed.receipt.lease)),
+        batch: Some(one.claimed.receipt.batch),
+        rerun,
+    }
+}
+
+pub(crate) fn pause(reason: core::PauseReason) -> PauseReasonJson {
+    match reason {
+        core::PauseReason::Owner => PauseReasonJson::Owner,
+        core::PauseReason::Battery => PauseReasonJson::Battery,
+        core::PauseReason::DiskFull => PauseReasonJson::DiskFull,
+    }
+}
+
+pub(crate) fn event((id, notice): &Numbered) -> EventJson {
+    EventJson {
+        id: *id,
+        time_ms: notice.time.0,
+        job: notice.job.map(Text),
+        kind: event_kind(&notice.kind),
+    }
+}
+
+fn someone(node: Option<NodeId>) -> Option<Text<NodeId>> {
+    node.map(Text)
+}
+
+fn fault_json(fault: &Fault) -> FaultJson {
+    FaultJson::from(fault)
+}
+
+fn event_kind(kind: &core::NoticeKind) -> EventKind {
+    use core::NoticeKind as Notice;
+    match kind {
+        Notice::Accepted { tasks, held } => EventKind::Accepted { tasks: *tasks, held: *held },
+        Notice::Leased { provider, slots } => {
+            EventKind::Leased { provider: Text(*provider), slots: *slots }
+        }
+        Notice::LeaseRefused { provider, refusal } => EventKind::LeaseRefused {
+            provider: Text(*provider),
+            code: format!("{:?}", refusal.code),
+            reason: refusal.text.clone(),
+        },
+        Notice::Assigned { index, provider, duplicate } => EventKind::Assigned {
+            index: *index,
+            provider: someone(*provider),
+            duplicate: *duplicate,
+        },
+        Notice::Delivered { index, provider } => {
+            EventKind::Delivered { index: *index, provider: someone(*provider) }
+        }
+        Notice::TaskAccepted { index, task, outcome, provider, price } => EventKind::TaskAccepted {
+            index: *index,
+            task: Text(*task),
+            outcome: OutcomeJson::from(outcome),
+            provider: someone(*provider),
+            price: Text(price.0),
+            verification: None,
+        },
+        Notice::TaskFaulted { index, provider, fault } => EventKind::TaskFaulted {
+            index: *index,
+            provider: someone(*provider),
+            fault: fault_json(fault),
+        },
+        Notice::TaskFailed { index, reason } => {
+            EventKind::TaskFailed { index: *index, reason: reason.clone() }
+        }
+        Notice::AuditAgreed { index, provider } => {
+            EventKind::AuditAgreed { index: *index, provider: Text(*provider) }
+        }
+        Notice::Mismatch { index, provider, claimed, found, rerun } => EventKind::Mismatch {
+            index: *index,
+            provider: Text(*provider),
+            digests: Mismatch { claimed: Text(*claimed), found: Text(*found) },
+            rerun: *rerun,
+        },
+        Notice::ProviderLost { provider, requeued, reason } => EventKind::ProviderLost {
+            provider: Text(*provider),
+            requeued: *requeued,
+            reason: reason.clone(),
+        },
+        Notice::Stalled { reason } => EventKind::Stalled { reason: reason.clone() },
+        Notice::Ended { accepted, failed, cancelled } => {
+            EventKind::Ended { accepted: *accepted, failed: *failed, cancelled: *cancelled }
+        }
+    }
+}
+
+/// Whether a home outcome stands where a provider's was contradicted.
+pub(crate) fn is_replaced(task: &core::TaskView, evidence: &[core::Evidence]) -> bool {
+    let Some(outcome) = &task.outcome else { return false };
+    let digest = outcome_digest(outcome);
+    evidence.iter().any(|e| e.index == task.index && outcome_digest(&e.found) == digest)
+}

@@ -1,0 +1,136 @@
+//! Everything a task reads: its program, standard input, mounts, and the files of mounted trees.
+
+use std::collections::BTreeMap;
+
+use ayni_store::{Blobs, StoreError};
+use ayni_types::{Digest, MountKind, TaskSpec, Tree, limits};
+
+/// The inputs of a task, by digest, with their lengths in bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Inputs {
+    /// Without the program.
+    pub(crate) data: BTreeMap<Digest, u64>,
+    /// Length of the program.
+    pub(crate) program_bytes: u64,
+}
+
+impl Inputs {
+    /// Declared bytes: each input once, the program not counted.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.data.values().sum()
+    }
+}
+
+/// Why the inputs can't be listed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InputsError {
+    /// These are not held here.
+    #[error("{} input blobs are not held here, first {}", .0.len(), .0[0])]
+    Missing(Vec<Digest>),
+    /// A mounted tree is no tree.
+    #[error("tree {0} is not valid: {1}")]
+    BadTree(Digest, String),
+    /// Reading failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Largest tree description read, in bytes.
+const TREE_BYTES_MAX: u64 = 16 << 20;
+
+/// Reads a tree.
+pub(crate) fn read_tree(blobs: &Blobs, digest: &Digest) -> Result<Tree, InputsError> {
+    let bad = |why: String| InputsError::BadTree(*digest, why);
+    let Some(bytes) = blobs.read(digest, TREE_BYTES_MAX)? else {
+        return Err(if blobs.file(digest).is_none() {
+            InputsError::Missing(vec![*digest])
+        } else {
+            bad(format!("it is longer than {TREE_BYTES_MAX} bytes"))
+        });
+    };
+    let tree: Tree = ayni_wire::decode(&bytes).map_err(|error| bad(error.to_string()))?;
+    ayni_wire::check_tree(&tree).map_err(|error| bad(error.to_string()))?;
+    Ok(tree)
+}
+
+/// Lists the inputs of a task; all of them must be held here.
+pub(crate) fn inputs(blobs: &Blobs, task: &TaskSpec) -> Result<Inputs, InputsError> {
+    let mut missing = Vec::new();
+    let mut size = |digest: &Digest| -> Result<u64, StoreError> {
+        match blobs.file(digest).map(std::fs::metadata) {
+            Some(Ok(meta)) => Ok(meta.len()),
+            _ => {
+                missing.push(*digest);
+                Ok(0)
+            }
+        }
+    };
+    let program_bytes = size(&task.program)?.min(limits::PROGRAM_BYTES_MAX);
+    let mut data = BTreeMap::new();
+    if let Some(stdin) = task.stdin {
+        data.insert(stdin, size(&stdin)?);
+    }
+    for mount in &task.mounts {
+        data.insert(mount.blob, size(&mount.blob)?);
+        if mount.kind == MountKind::Tree && blobs.file(&mount.blob).is_some() {
+            for entry in read_tree(blobs, &mount.blob)?.entries {
+                let bytes = size(&entry.blob)?;
+                if bytes != entry.size && blobs.file(&entry.blob).is_some() {
+                    let why = format!("`{}` has {bytes} bytes, not {}", entry.path, entry.size);
+                    return Err(InputsError::BadTree(mount.blob, why));
+                }
+                data.insert(entry.blob, bytes);
+            }
+        }
+    }
+    if missing.is_empty() {
+        Ok(Inputs { data, program_bytes })
+    } else {
+        Err(InputsError::Missing(missing))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ayni_store::Area;
+    use ayni_types::{EngineId, GuestPath, Limits, Mount, TreeEntry};
+
+    #[test]
+    fn every_file_of_a_tree_is_an_input_and_what_is_missing_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(dir.path(), 0).unwrap();
+        let put = |bytes: &[u8]| blobs.insert(Area::Kept, bytes).unwrap();
+        let tree = |size| Tree {
+            entries: vec![TreeEntry { path: "a/b".into(), blob: ayni_wire::digest(b"xyz"), size }],
+        };
+        let task = |tree: &Tree| TaskSpec {
+            engine: EngineId::wasi1(),
+            program: put(b"program"),
+            args: vec!["p".into()],
+            env: vec![],
+            stdin: Some(put(b"in")),
+            mounts: vec![Mount {
+                path: GuestPath::new("/d").unwrap(),
+                kind: MountKind::Tree,
+                blob: put(&ayni_wire::encode(tree)),
+            }],
+            limits: Limits::default(),
+            blind: None,
+        };
+        let good = task(&tree(3));
+        match inputs(&blobs, &good) {
+            Err(InputsError::Missing(missing)) => assert_eq!(missing, [ayni_wire::digest(b"xyz")]),
+            other => panic!("{other:?}"),
+        }
+        put(b"xyz");
+        let found = inputs(&blobs, &good).unwrap();
+        assert_eq!(found.program_bytes, 7);
+        assert_eq!(found.data.len(), 3);
+        assert!(matches!(inputs(&blobs, &task(&tree(4))), Err(InputsError::BadTree(..))));
+        let climbing = Tree {
+            entries: vec![TreeEntry { path: "../b".into(), blob: ayni_wire::digest(b""), size: 0 }],
+        };
+        assert!(matches!(inputs(&blobs, &task(&climbing)), Err(InputsError::BadTree(..))));
+    }
+}

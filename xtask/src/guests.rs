@@ -1,0 +1,341 @@
+//! The guest toolchain: builds the example programs for `wasm32-wasip1`.
+//!
+//! Built guests are committed beside their source, so nobody needs this to run the examples;
+//! [`check_prebuilt`] builds them again and compares, bit for bit when the toolchain is the one that
+//! made them. A Rust toolchain that has the target is used as it is. Without it, on Debian, the
+//! target's standard library is built once from Debian's sources (`rust-web-src`, `wasi-libc`).
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use crate::command::{self, command, output, run, say};
+
+/// The guests, each a package of the workspace in `examples/`.
+pub const GUESTS: [&str; 2] = ["grid", "weather"];
+
+const TARGET: &str = "wasm32-wasip1";
+const DEBIAN_PACKAGES: [&str; 4] =
+    ["rustc-web", "libstd-rust-web-dev", "rust-web-src", "wasi-libc"];
+/// Bump to build Debian's standard library anew.
+const DEBIAN_RECIPE: &str = "1";
+
+/// Where a committed guest is.
+#[must_use]
+pub fn prebuilt(name: &str) -> PathBuf {
+    command::root().join("examples").join(name).join(format!("{name}.wasm"))
+}
+
+/// A compiler for guests.
+#[derive(Debug, Clone)]
+pub struct Toolchain {
+    /// The compiler to name in `RUSTC`; `None` when cargo's own has the target.
+    rustc: Option<PathBuf>,
+    /// Everything that the built bytes depend on, in words.
+    pub identity: String,
+}
+
+/// Finds a toolchain that can build guests, or prepares one.
+///
+/// # Errors
+/// When there is none and none can be prepared; the error says what to install.
+pub fn toolchain() -> Result<Toolchain> {
+    let with_target = command::is_installed("rustup")
+        && output(command("rustup").args(["target", "list", "--installed"]))
+            .is_ok_and(|list| list.lines().any(|line| line == TARGET));
+    if with_target {
+        return Ok(Toolchain { rustc: None, identity: identity("rustc")? });
+    }
+    debian_toolchain()
+}
+
+/// Builds all guests into `target/guests/NAME.wasm`; returns their paths in the order of
+/// [`GUESTS`].
+///
+/// # Errors
+/// When there is no toolchain or a guest does not compile.
+pub fn build() -> Result<Vec<PathBuf>> {
+    let toolchain = toolchain()?;
+    let work = command::target().join("guests/build");
+    say(&format!("building the guests with {}…", toolchain.identity));
+    let mut cargo = command("cargo");
+    cargo.current_dir(command::root().join("examples"));
+    cargo.args(["build", "--release", "--locked", "--quiet", "--target", TARGET]);
+    cargo.env("CARGO_TARGET_DIR", &work).env("CARGO_ENCODED_RUSTFLAGS", path_flags()?);
+    if let Some(rustc) = &toolchain.rustc {
+        cargo.env("RUSTC", rustc);
+    }
+    run(&mut cargo)?;
+    GUESTS
+        .iter()
+        .map(|name| {
+            let built = work.join(TARGET).join("release").join(format!("{name}.wasm"));
+            let to = command::target().join("guests").join(format!("{name}.wasm"));
+            command::place(&built, &to)?;
+            Ok(to)
+        })
+        .collect()
+}
+
+/// Builds the guests and puts them beside their source, with a note of what built them.
+///
+/// # Errors
+/// As [`build`].
+pub fn update_prebuilt() -> Result<()> {
+    let mut digests = serde_json::Map::new();
+    for (name, built) in GUESTS.iter().zip(build()?) {
+        command::place(&built, &prebuilt(name))?;
+        // Data to everyone but the linker, which marks it executable.
+        fs::set_permissions(prebuilt(name), fs::Permissions::from_mode(0o644))?;
+        digests.insert((*name).to_owned(), json!(crate::data::digest(&built)?));
+    }
+    let note = json!({ "toolchain": toolchain()?.identity, "blake3": digests });
+    let text = serde_json::to_string_pretty(&note)? + "\n";
+    let path = note_path();
+    fs::write(&path, text).with_context(|| format!("can't write `{}`", path.display()))
+}
+
+/// What a comparison of the committed guests with their source found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prebuilt {
+    /// Built again, and every byte is the same.
+    Same,
+    /// They compile, but another toolchain made the committed ones, so bytes can't be compared.
+    OtherToolchain,
+}
+
+/// Builds the guests again and compares them with the committed ones.
+///
+/// # Errors
+/// When a committed guest is not what its source gives, or not what its note says.
+pub fn check_prebuilt() -> Result<Prebuilt> {
+    let note = committed_note()?;
+    let built = build()?;
+    let here = toolchain()?.identity;
+    if note["toolchain"] != here.as_str() {
+        say(&format!("the committed guests were built by {}, not {here}", note["toolchain"]));
+        return Ok(Prebuilt::OtherToolchain);
+    }
+    for (name, built) in GUESTS.iter().zip(built) {
+        if fs::read(&built)? != fs::read(prebuilt(name))? {
+            bail!(
+                "examples/{name}/{name}.wasm is not what its source gives\nhint: cargo xtask \
+                 guests --update"
+            );
+        }
+    }
+    Ok(Prebuilt::Same)
+}
+
+/// What the note beside the committed guests says, once it is sure that it speaks of them.
+fn committed_note() -> Result<Value> {
+    let path = note_path();
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("can't read `{}`", path.display()))?;
+    let note: Value =
+        serde_json::from_str(&text).with_context(|| format!("`{}` is damaged", path.display()))?;
+    for name in GUESTS {
+        let found = crate::data::digest(&prebuilt(name))?;
+        if note["blake3"][name] != found.as_str() {
+            bail!(
+                "examples/{name}/{name}.wasm has the digest {found}, its note says {}\nhint: \
+                 cargo xtask guests --update",
+                note["blake3"][name]
+            );
+        }
+    }
+    Ok(note)
+}
+
+fn note_path() -> PathBuf {
+    command::root().join("examples/prebuilt.json")
+}
+
+/// Flags that keep this machine's folders out of the built bytes.
+fn path_flags() -> Result<String> {
+    let cargo_home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
+    let mut flags = vec![format!(
+        "--remap-path-prefix={}=/examples",
+        command::root().join("examples").display()
+    )];
+    let sources = cargo_home.context("neither CARGO_HOME nor HOME is set")?.join("registry/src");
+    // One folder per registry, its name a matter of the machine.
+    for registry in fs::read_dir(&sources).into_iter().flatten().flatten() {
+        flags.push(format!("--remap-path-prefix={}=/crates", registry.path().display()));
+    }
+    flags.sort();
+    Ok(flags.join("\x1f"))
+}
+
+/// Release and commit of a compiler.
+fn identity(rustc: &str) -> Result<String> {
+    let words = output(command(rustc).arg("-vV"))?;
+    let of = |key: &str| {
+        let line = words.lines().find_map(|line| line.strip_prefix(key));
+        line.map(str::trim).with_context(|| format!("`{rustc} -vV` says no {key}"))
+    };
+    Ok(format!("rustc {} ({})", of("release:")?, of("commit-hash:")?))
+}
+
+/// Debian's compiler with a standard library for the target, built once from Debian's source.
+fn debian_toolchain() -> Result<Toolchain> {
+    if !command::is_installed("apt-get") {
+        bail!(
+            "no Rust toolchain here can build for {TARGET}\nhint: rustup target add {TARGET} (or \
+             use Debian 12, where this prepares one)"
+        );
+    }
+    install_debian_packages()?;
+    let libc = output(command("dpkg-query").args(["-W", "-f", "${Version}", "wasi-libc"]))?;
+    let linker = linker()?;
+    let identity = format!(
+        "{}, std from rust-web-src, wasi-libc {}, linked by the rust-lld of {}",
+        identity("/usr/bin/rustc")?,
+        libc.trim(),
+        identity("rustc")?
+    );
+    let folder = command::target().join("guests/toolchain");
+    let rustc = folder.join("bin/rustc");
+    let stamp = format!("{identity}, recipe {DEBIAN_RECIPE}, {}\n", folder.display());
+    let stamped = folder.join("stamp");
+    if fs::read_to_string(&stamped).is_ok_and(|found| found == stamp) {
+        return Ok(Toolchain { rustc: Some(rustc), identity });
+    }
+    say("building the standard library for WebAssembly from Debian's source (once, 1–2 minutes)…");
+    command::fresh_folder(&folder)?;
+    assemble(&folder, &linker)?;
+    fs::write(&stamped, stamp).with_context(|| format!("can't write `{}`", stamped.display()))?;
+    Ok(Toolchain { rustc: Some(rustc), identity })
+}
+
+fn install_debian_packages() -> Result<()> {
+    let missing: Vec<&str> = DEBIAN_PACKAGES
+        .into_iter()
+        .filter(|package| {
+            !output(command("dpkg-query").args(["-W", "-f", "${Status}", package]))
+                .is_ok_and(|status| status.contains("install ok installed"))
+        })
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let is_root = output(command("id").arg("-u"))?.trim() == "0";
+    if !is_root && !command::is_installed("sudo") {
+        bail!("missing: {}\nhint: as root, apt install {}", missing.join(" "), missing.join(" "));
+    }
+    let apt = |args: &[&str]| -> Command {
+        let mut apt = if is_root { command("apt-get") } else { command("sudo") };
+        if !is_root {
+            apt.args(["-n", "apt-get"]);
+        }
+        apt.env("DEBIAN_FRONTEND", "noninteractive").args(args);
+        apt
+    };
+    say(&format!("installing {} (they build the example programs)…", missing.join(", ")));
+    let known = |package: &&str| {
+        output(command("apt-cache").args(["policy", package])).is_ok_and(|policy| {
+            policy.contains("Candidate:") && !policy.contains("Candidate: (none)")
+        })
+    };
+    if !missing.iter().all(known) {
+        say("refreshing the package lists…");
+        run(&mut apt(&["update", "-qq"]))?;
+    }
+    let mut install = apt(&["install", "-y", "-qq", "--no-install-recommends"]);
+    run(install.args(&missing))
+        .with_context(|| format!("hint: as root, apt install {}", missing.join(" ")))
+}
+
+/// The linker that comes with the Rust toolchain in use.
+fn linker() -> Result<PathBuf> {
+    let sysroot = output(command("rustc").args(["--print", "sysroot"]))?;
+    let words = output(command("rustc").arg("-vV"))?;
+    let host = words.lines().find_map(|line| line.strip_prefix("host:")).unwrap_or_default().trim();
+    let linker = Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin/rust-lld");
+    if !linker.is_file() {
+        bail!("the Rust toolchain has no rust-lld\nhint: install Rust with rustup");
+    }
+    Ok(linker)
+}
+
+/// Lays out a sysroot: Debian's host libraries, the target's libraries built here, the C library
+/// and the linker.
+fn assemble(folder: &Path, linker: &Path) -> Result<()> {
+    let seed = folder.join("seed");
+    fs::create_dir_all(seed.join("src"))?;
+    fs::write(seed.join("src/lib.rs"), "#![no_std]\n")?;
+    fs::write(
+        seed.join("Cargo.toml"),
+        "[package]\nname = \"seed\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n",
+    )?;
+    let mut cargo = command("cargo");
+    cargo.current_dir(&seed).env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
+    cargo
+        .env("CARGO_TARGET_DIR", seed.join("target"))
+        .env("CARGO_ENCODED_RUSTFLAGS", path_flags()?);
+    cargo.args(["build", "--release", "--quiet", "--target", TARGET]);
+    run(cargo.arg("-Zbuild-std=std,panic_abort,proc_macro"))
+        .context("can't build the standard library for WebAssembly")?;
+
+    let rustlib = folder.join("lib/rustlib");
+    let lib = rustlib.join(TARGET).join("lib");
+    fs::create_dir_all(lib.join("self-contained"))?;
+    for entry in fs::read_dir(seed.join("target").join(TARGET).join("release/deps"))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.ends_with(".rlib") && !name.starts_with("libseed-") {
+            fs::copy(&path, lib.join(name))?;
+        }
+    }
+    for name in ["libc.a", "crt1-command.o", "crt1-reactor.o"] {
+        fs::copy(
+            Path::new("/usr/lib/wasm32-wasi").join(name),
+            lib.join("self-contained").join(name),
+        )
+        .with_context(|| format!("wasi-libc holds no `{name}`"))?;
+    }
+    let words = output(command("/usr/bin/rustc").arg("-vV"))?;
+    let host = words.lines().find_map(|line| line.strip_prefix("host:")).unwrap_or_default().trim();
+    run(command("cp").arg("-a").arg(Path::new("/usr/lib/rustlib").join(host)).arg(&rustlib))?;
+    let tools = rustlib.join(host).join("bin");
+    fs::create_dir_all(&tools)?;
+    let _ = fs::remove_file(tools.join("rust-lld"));
+    std::os::unix::fs::symlink(linker, tools.join("rust-lld"))?;
+    fs::create_dir_all(folder.join("bin"))?;
+    let rustc = folder.join("bin/rustc");
+    let script =
+        format!("#!/bin/sh\nexec /usr/bin/rustc --sysroot \"{}\" \"$@\"\n", folder.display());
+    fs::write(&rustc, script)?;
+    fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755))?;
+    fs::remove_dir_all(&seed)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn committed_guests_are_those_of_their_note() {
+        let note = committed_note().unwrap();
+        assert!(note["toolchain"].as_str().is_some_and(|words| words.starts_with("rustc ")));
+    }
+
+    #[test]
+    fn committed_guests_hold_no_path_of_the_machine_that_built_them() {
+        let here = command::root().display().to_string();
+        for name in GUESTS {
+            let bytes = fs::read(prebuilt(name)).unwrap();
+            for path in [here.as_str(), "/home/", "/.cargo/", "/target/", "/tmp/"] {
+                let found = bytes.windows(path.len()).any(|window| window == path.as_bytes());
+                assert!(!found, "{name}.wasm holds `{path}`");
+            }
+        }
+    }
+}

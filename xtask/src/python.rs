@@ -1,0 +1,111 @@
+//! The Python side: a virtual environment with the tools that results are compared with.
+//!
+//! The environment lives under `target/venv`; what goes into it is pinned in
+//! `examples/requirements.txt`. Nothing is installed outside it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::command::{self, command, say};
+
+/// A Python interpreter with pip and nothing else installed; made if missing.
+///
+/// # Errors
+/// When Python or its `venv` module is missing; the error says how to get it.
+pub fn interpreter() -> Result<PathBuf> {
+    let folder = command::target().join("venv");
+    let python = folder.join("bin/python");
+    if python.is_file() && command::run(command(&python).args(["-m", "pip", "--version"])).is_ok() {
+        return Ok(python);
+    }
+    if !command::is_installed("python3") {
+        bail!("`python3` is missing\nhint: apt install python3 python3-venv");
+    }
+    say("making a Python environment (packages are fetched and results compared with it)…");
+    command::fresh_folder(&folder)?;
+    command::run(command("python3").args(["-m", "venv"]).arg(&folder))
+        .context("can't make a Python environment\nhint: apt install python3-venv")?;
+    Ok(python)
+}
+
+/// The interpreter with the reference tools of `examples/requirements.txt` installed.
+///
+/// # Errors
+/// When they can't be installed.
+pub fn with_reference_tools() -> Result<PathBuf> {
+    let python = interpreter()?;
+    let wanted = command::root().join("examples/requirements.txt");
+    let text = std::fs::read_to_string(&wanted)
+        .with_context(|| format!("can't read `{}`", wanted.display()))?;
+    let installed = command::target().join("venv/installed.txt");
+    if std::fs::read_to_string(&installed).is_ok_and(|done| done == text) {
+        return Ok(python);
+    }
+    say("installing pandapower, scikit-learn and numpy (the references; about 200 MB, once)…");
+    command::run(
+        command(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(["--no-deps", "--only-binary=:all:", "-r"])
+            .arg(&wanted),
+    )
+    .context("can't install the reference tools\nhint: they need Python 3.11 or newer")?;
+    std::fs::write(&installed, text)
+        .with_context(|| format!("can't write `{}`", installed.display()))?;
+    Ok(python)
+}
+
+/// What an example's check found.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Whether every value agrees with the reference within the tolerance.
+    pub ok: bool,
+    /// Number of values compared.
+    pub compared: u64,
+    /// The largest difference.
+    pub max_abs_diff: f64,
+    /// What would still have been accepted.
+    pub tolerance: f64,
+    /// The whole line that the check printed.
+    pub report: Value,
+    /// What the check complained about, if anything.
+    pub complaints: String,
+}
+
+/// Computes an example's reference with the ordinary tool and compares a results folder with it.
+///
+/// # Errors
+/// When the tools can't be installed or the check does not say what it found.
+pub fn check_example(name: &str, results: &Path) -> Result<Check> {
+    if !results.is_dir() {
+        bail!(
+            "there is no results folder `{}`\nhint: ayni run -f target/examples/{name}/job.toml -o \
+             {}",
+            results.display(),
+            results.display()
+        );
+    }
+    let python = with_reference_tools()?;
+    let script = crate::data::stage_example(name)?.join("check.py");
+    let done = command(&python)
+        .arg(&script)
+        .arg(results)
+        .output()
+        .with_context(|| format!("can't start `{}`", python.display()))?;
+    let complaints = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+    let line = String::from_utf8_lossy(&done.stdout);
+    let report: Value = serde_json::from_str(line.trim())
+        .with_context(|| format!("the check of `{name}` broke off: {complaints}"))?;
+    let number = |key: &str| {
+        report[key].as_f64().with_context(|| format!("the check of `{name}` gives no `{key}`"))
+    };
+    Ok(Check {
+        ok: done.status.success() && report["ok"] == true,
+        compared: report["compared"].as_u64().unwrap_or_default(),
+        max_abs_diff: number("max_abs_diff")?,
+        tolerance: number("tolerance")?,
+        report,
+        complaints,
+    })
+}

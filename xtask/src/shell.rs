@@ -1,0 +1,31 @@
+//! Commands whose output a person wants to see while they run: cargo, and our own executables.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::command::{root, target};
+
+/// An executable of this project, built by the dev profile.
+pub(crate) fn built(name: &str) -> PathBuf {
+    target().join("debug").join(name)
+}
+
+/// The cargo that runs this, in the project's folder.
+pub(crate) fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(root());
+    command
+}
+
+/// Runs a command to its end; its output is shown.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let shown = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let status = command.status().with_context(|| format!("can't start `{shown}`"))?;
+    if !status.success() {
+        bail!("`{shown}` failed: {status}");
+    }
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! Every test of the project, in one command.
+
+use anyhow::Result;
+
+use crate::command::say;
+use crate::shell::{cargo, run};
+use crate::{data, guests};
+
+/// Builds everything once, stages what the tests read, runs them all.
+pub(crate) fn all() -> Result<()> {
+    say("building (the first time takes about 15 minutes on two cores)");
+    run(&mut cargo(&["build", "--locked", "--workspace", "--all-targets"]))?;
+    say("preparing example programs and data");
+    for name in data::EXAMPLES {
+        data::stage_example(name)?;
+    }
+    say("generated files are up to date");
+    crate::ci::generate(true)?;
+    say("committed example programs are what their source gives");
+    say(&format!("  {:?}", guests::check_prebuilt()?));
+    say("tests");
+    run(&mut cargo(&["test", "--locked", "--workspace"]))
+}
