@@ -143,7 +143,9 @@ pub struct Vfs {
     opened: BTreeMap<Digest, Arc<Mapped>>,
     inode_next: u64,
     serial_next: u64,
+    /// Names the guest has made, each with what it names.
     created: usize,
+    /// Those of them that are files or links under `/out`.
     out_entries: usize,
     bytes_used: u64,
     bytes_max: u64,
@@ -386,7 +388,6 @@ impl Vfs {
         }
         self.nodes[id.0 as usize] = None;
         self.free.push(id);
-        self.created -= 1;
     }
 }
 

@@ -8,6 +8,9 @@ use crate::errno::{Errno, HostResult};
 use crate::host::Stream;
 use crate::vfs::{FileKind, NodeId, Stat};
 
+/// Entries of a listing that are remembered for resuming it.
+const LISTED_KEPT: usize = 4;
+
 pub(super) fn file_type(kind: FileKind) -> u8 {
     match kind {
         FileKind::Dir => 3,
@@ -338,7 +341,8 @@ impl Guest<'_> {
             }
         }
         if let Target::Dir { listed: last, .. } = &mut self.fds.fd(fd)?.target {
-            *last = listed;
+            // A reader goes on after the last entry it has whole, which is one of these.
+            *last = listed.split_off(listed.len().saturating_sub(LISTED_KEPT));
         }
         Ok(self.memory.set_u32(out, room.used)?)
     }
