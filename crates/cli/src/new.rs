@@ -36,7 +36,10 @@ pub(crate) fn run(folder: &Path, lang: Lang, ui: &Ui) -> Result<(), ApiError> {
         .hint("use small letters, digits, `-` and `_`, beginning with a letter"));
     }
     let template = template(name, lang);
-    std::fs::create_dir(folder).map_err(|error| io("can't make the folder", folder, &error))?;
+    std::fs::create_dir(folder).map_err(|error| {
+        let text = format!("can't make the folder `{}`: {error}", folder.display());
+        ApiError::new(codes::OUTPUT_DIR, text).hint("choose another name")
+    })?;
     for (path, text) in &template.files {
         let path = folder.join(path);
         if let Some(parent) = path.parent() {

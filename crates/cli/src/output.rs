@@ -4,7 +4,7 @@
 //! paths, and a task's folder is built aside and moved into place, so that a reader never sees half
 //! of one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use ayni_api::json::{OutcomeJson, Schema, TaskDetail, TaskFilter, TaskRow, TaskState, Text};
@@ -49,7 +49,8 @@ impl JobNote {
     }
 
     fn save(&self, dir: &Path) -> Result<(), ApiError> {
-        let text = serde_json::to_string(self).map_err(|error| ApiError::internal(&error))?;
+        let mut text = serde_json::to_string(self).map_err(|error| ApiError::internal(&error))?;
+        text.push('\n');
         let path = dir.join(Self::FILE);
         std::fs::write(&path, text).map_err(|error| failed(&path, &error))
     }
@@ -205,11 +206,22 @@ fn prepare(dir: &Path, note: &JobNote) -> Result<Option<JobNote>, ApiError> {
     let Ok(found) = serde_json::from_str::<JobNote>(&text) else {
         return refuse(format!("has a {} that is not ours", JobNote::FILE));
     };
-    let same = found.job == note.job || note.program.is_some() && found.program == note.program;
-    if !same {
+    if found.job == note.job {
+        return Ok(Some(found));
+    }
+    let same_program = note.program.is_some() && found.program == note.program;
+    if !same_program {
         return refuse(format!("holds results of another job, `{}`", found.name.escape_debug()));
     }
-    Ok(Some(found))
+    // The same job once more, perhaps grown: nothing is left over from the time before.
+    let labels: HashSet<_> = note.labels.iter().collect();
+    match found.labels.iter().find(|label| !labels.contains(label)) {
+        None => Ok(Some(found)),
+        Some(label) => {
+            let label = label.escape_debug();
+            refuse(format!("holds results of a task `{label}`, which this job does not have"))
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -448,6 +460,12 @@ mod tests {
         }
         let error = prepare(&dir, &note(2, 2)).unwrap_err().to_string();
         assert!(error.contains("another job"), "{error}");
+        let mut other = note(2, 1);
+        other.labels = vec!["b".into()];
+        let error = prepare(&dir, &other).unwrap_err().to_string();
+        assert!(error.contains("a task `a`"), "{error}");
+        other.labels.push("a".into());
+        assert!(prepare(&dir, &other).is_ok(), "the same job with more inputs");
         assert!(prepare(&dir.join("thesis.tex"), &note(1, 1)).is_err());
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use ayni_api::json::JobDetail;
+use ayni_api::json::{JobDetail, JobState};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::quantity::{show_bytes, show_ms};
@@ -134,7 +134,9 @@ fn style(template: &str) -> ProgressStyle {
 fn line(job: &JobDetail, rate: f64) -> String {
     let counts = &job.summary.counts;
     let done = counts.accepted + counts.failed;
-    let phase = if done == counts.tasks {
+    let phase = if done == counts.tasks && job.summary.state == JobState::Open {
+        "waiting for tasks"
+    } else if done == counts.tasks {
         "verifying"
     } else if counts.running + counts.delivered > 0 || done > counts.held {
         "running"
