@@ -313,7 +313,7 @@ impl Job {
         let id = new_id()?;
         let log = fs::File::create(dir.join(format!("{name}.log")))?;
         let process = network
-            .ayni(&["run", "--id", &id, "-f"])
+            .ayni(&["run", "--id", &id, "--audit", "0.3", "-f"])
             .arg(&file)
             .arg("-o")
             .arg(&out)

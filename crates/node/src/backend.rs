@@ -262,12 +262,13 @@ impl Backend for NodeBackend {
     }
 
     async fn offers(&self, refresh: bool) -> Result<OfferList, ApiError> {
-        if refresh {
+        let mut offers = self.look(|core| core.offers()).await?;
+        if refresh || offers.is_empty() {
             self.command(Command::RefreshOffers).await?;
             // Answers come as they come; a local network needs a fraction of this.
             tokio::time::sleep(Duration::from_millis(500)).await;
+            offers = self.look(|core| core.offers()).await?;
         }
-        let offers = self.look(|core| core.offers()).await?;
         let offers = offers.iter().map(|view| OfferJson::from(&view.offer)).collect();
         Ok(OfferList { schema: Schema, offers })
     }
