@@ -193,7 +193,8 @@ mod tests {
         };
         assert_eq!(check(&|_| {}), Ok(()));
         assert_eq!(check(&|t| t.mounts = vec![mount("/a"), mount("/b/c")]), Ok(()));
-        let refused: [(&dyn Fn(&mut TaskSpec), &str); 9] = [
+        type Change<'a> = &'a dyn Fn(&mut TaskSpec);
+        let refused: [(Change<'_>, &str); 9] = [
             (&|t| t.engine = EngineId("wasi9".into()), "wasi9"),
             (&|t| t.args = vec![String::new(); 5_000], "arguments: 5000"),
             (&|t| t.args = vec!["x".repeat(200_000)], "arguments and environment"),
