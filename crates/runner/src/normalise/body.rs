@@ -84,6 +84,7 @@ pub(super) fn instrument(
     }
 
     let mut first = Walk::new(info, ty, &locals, params, validated);
+    first.begin();
     first.run(body)?;
     let frame_bytes = first.frame_bytes();
     let calls = first.calls;
@@ -92,7 +93,7 @@ pub(super) fn instrument(
 
     let mut second = Walk::new(info, ty, &locals, params, validated);
     second.emit = Some(Emitter::new(info, modes, charges, &locals, calls));
-    second.restart();
+    second.begin();
     second.prologue(frame_bytes);
     second.run(body)?;
     let Some(emitter) = second.emit.take() else {
@@ -289,7 +290,7 @@ impl<'a> Walk<'a> {
         params: usize,
         validated: &'a Validated,
     ) -> Self {
-        let mut walk = Self {
+        Self {
             info,
             ty,
             locals,
@@ -307,13 +308,11 @@ impl<'a> Walk<'a> {
             operands_max: 0,
             calls: false,
             emit: None,
-        };
-        walk.restart();
-        walk
+        }
     }
 
     /// Make the places of the locals and the function's own frame.
-    fn restart(&mut self) {
+    fn begin(&mut self) {
         let mut places = Vec::with_capacity(self.locals.len());
         for (index, ty) in self.locals.iter().enumerate() {
             let place = self.place(*ty);

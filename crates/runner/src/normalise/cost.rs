@@ -41,6 +41,8 @@ pub const BULK_BYTES_PER_FUEL_SHIFT: i64 = 4;
 
 /// Largest module in bytes.
 pub const MODULE_BYTES_MAX: u64 = 128 << 20;
+/// Core modules in a component.
+pub const COMPONENT_MODULES_MAX: u64 = 64;
 /// Largest function body in bytes.
 pub const FUNCTION_BYTES_MAX: u64 = 1 << 20;
 /// Largest function body after metering, in bytes: what every WebAssembly engine reads.
@@ -71,6 +73,8 @@ pub const PARAMS_MAX: u64 = 1_000;
 pub const RESULTS_MAX: u64 = 64;
 /// Locals of a function, parameters included.
 pub const LOCALS_MAX: u64 = 16_384;
+/// Locals of all functions of a module together: a declaration of many takes few bytes.
+pub const LOCALS_TOTAL_MAX: u64 = 20_000_000;
 /// Targets of one `br_table`.
 pub const BR_TABLE_TARGETS_MAX: u64 = 65_520;
 /// Blocks within blocks.

@@ -38,10 +38,10 @@ pub enum NormaliseError {
         /// How much there may be.
         max: u64,
     },
-    /// It exports a name that belongs to the meter.
-    #[error("exports `{name}`: names that begin with `{}` are reserved", super::RESERVED_PREFIX)]
+    /// It exports or imports a name that belongs to the meter.
+    #[error("uses the name `{name}`, which is reserved for the meter")]
     ReservedName {
-        /// The export.
+        /// The name.
         name: String,
     },
     /// A component of a shape that can't be metered.
@@ -65,7 +65,7 @@ impl NormaliseError {
             }
             Self::Malformed { .. } => Some("build or download the program again"),
             Self::Limit { .. } => Some("split the program, or build it with -Oz"),
-            Self::ReservedName { .. } => Some("rename the export"),
+            Self::ReservedName { .. } => Some("rename it"),
         }
     }
 }

@@ -8,7 +8,7 @@ use wasm_encoder::{ExportKind, ExportSection, RawSection};
 use wasmparser::{
     BinaryReader, CompositeInnerType, ExternalKind, FuncToValidate, FuncValidator,
     FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload, TypeRef, ValType,
-    ValidPayload, Validator, ValidatorResources,
+    ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
 use super::body::{GLOBALS_ADDED, ModuleInfo, Validated, instrument};
@@ -42,11 +42,29 @@ pub(super) fn rewrite(
     base: usize,
     meter: Meter,
 ) -> Result<Rewritten, NormaliseError> {
+    // Engines decode with their features too: some encodings are valid only with others.
+    attempt(module, base, meter, features::CORE).map_err(|error| {
+        // The decoder stops before the operator that it can't name; read on for the name.
+        match attempt(module, base, meter, WasmFeatures::all()) {
+            Err(named @ NormaliseError::Feature { operator: Some(_), .. }) => named,
+            _ => error,
+        }
+    })
+}
+
+fn attempt(
+    module: &[u8],
+    base: usize,
+    meter: Meter,
+    decode: WasmFeatures,
+) -> Result<Rewritten, NormaliseError> {
     limit("bytes of a module", module.len() as u64, cost::MODULE_BYTES_MAX)?;
     let mut work = Work::new(meter, start_function(module));
     let mut validator = Validator::new_with_features(features::CORE);
     let mut allocations = FuncValidatorAllocations::default();
-    for payload in Parser::new(base as u64).parse_all(module) {
+    let mut parser = Parser::new(base as u64);
+    parser.set_features(decode);
+    for payload in parser.parse_all(module) {
         let payload = payload.map_err(|error| refusal(&error, None))?;
         work.before(&payload)?;
         let checked = validator.payload(&payload).map_err(|error| refusal(&error, None))?;
@@ -74,6 +92,8 @@ struct Work {
     code: Vec<u8>,
     /// Functions in the code section, and how many of them are still to come.
     functions: (u32, u32),
+    /// Of all functions so far.
+    locals: u64,
     rewritten: Rewritten,
 }
 
@@ -95,6 +115,7 @@ impl Work {
             done: Done::default(),
             code: Vec::new(),
             functions: (0, 0),
+            locals: 0,
             rewritten: Rewritten {
                 module: Vec::new(),
                 code_bytes: 0,
@@ -234,12 +255,12 @@ impl Work {
         }
         self.due(id)?;
         // A cut-off code section is announced before its end is missed.
-        let data = module
-            .get(range.start - base..range.end - base)
-            .ok_or_else(|| NormaliseError::Malformed {
+        let data = module.get(range.start - base..range.end - base).ok_or_else(|| {
+            NormaliseError::Malformed {
                 offset: range.start,
                 message: "unexpected end in a section".to_owned(),
-            })?;
+            }
+        })?;
         match payload {
             Payload::ImportSection(_) if self.meter == Meter::Imported => self.imports(Some(data)),
             Payload::GlobalSection(_) if self.meter == Meter::Own => self.globals(Some(data)),
@@ -381,6 +402,8 @@ impl Work {
         let params = self.info.types[type_index as usize].params().len() as u64;
         let mut validator = function.into_validator(allocations);
         let validated = validate(&mut validator, params, body)?;
+        self.locals += u64::from(validator.len_locals());
+        limit("locals of all functions", self.locals, cost::LOCALS_TOTAL_MAX)?;
         let mut written = Vec::with_capacity(body.as_bytes().len() * 2);
         instrument(&self.info, type_index, body, &validated, &mut written)?;
         limit(

@@ -62,6 +62,19 @@ pub(crate) fn engine_with_flag(back: Back) -> &'static Engine {
     &engines[back as usize]
 }
 
+/// An engine whose errors carry the store's instances.
+pub(crate) fn with_dump(back: Back) -> &'static Engine {
+    static ENGINES: OnceLock<[Engine; 3]> = OnceLock::new();
+    let engines = ENGINES.get_or_init(|| {
+        BACKS.map(|back| {
+            let mut config = config(back);
+            config.coredump_on_trap(true);
+            Engine::new(&config).unwrap()
+        })
+    });
+    &engines[back as usize]
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {

@@ -43,7 +43,7 @@ fn compare(seed: u64) -> bool {
     let original = program(seed);
     let flagged = Module::new(engine_with_flag(Back::Plain), &original).unwrap();
     let expected = run_module(&flagged, None);
-    let bare = Module::new(engine(Back::Plain), &original).unwrap();
+    let bare = Module::new(engine(Back::Winch), &original).unwrap();
     let exposes = run_module(&bare, None) != expected;
     if !exposes {
         return false;

@@ -94,11 +94,11 @@ fn limits_are_named_with_both_numbers() {
 fn reserved_names_are_refused() {
     check(
         r#"(module (func (export "ayni:fuel")))"#,
-        "exports `ayni:fuel`: names that begin with `ayni:` are reserved",
+        "uses the name `ayni:fuel`, which is reserved for the meter",
     );
     check(
         r#"(module (import "ayni:meter" "fuel" (global (mut i64))))"#,
-        "exports `ayni:meter.fuel`",
+        "uses the name `ayni:meter.fuel`",
     );
 }
 
