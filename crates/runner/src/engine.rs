@@ -26,6 +26,14 @@ pub fn native_stack_bytes(metered_bytes: u32) -> wasmtime::Result<usize> {
 /// # Errors
 /// When this machine can't have it.
 pub fn engine(how: CompileHow, stack_bytes: u32) -> wasmtime::Result<Engine> {
+    Engine::new(&config(how, stack_bytes)?)
+}
+
+/// What [`engine`] is made from.
+///
+/// # Errors
+/// When this machine can't address the stack.
+pub fn config(how: CompileHow, stack_bytes: u32) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     match how {
         CompileHow::Optimised => {
@@ -51,7 +59,7 @@ pub fn engine(how: CompileHow, stack_bytes: u32) -> wasmtime::Result<Engine> {
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
         .native_unwind_info(false);
-    Engine::new(&config)
+    Ok(config)
 }
 
 /// The counters that the normaliser put into a guest.
@@ -62,6 +70,12 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// Counters that no module exports, for a guest that nothing was put into.
+    #[must_use]
+    pub fn apart(fuel: Global, stack: Global) -> Self {
+        Self { fuel, stack }
+    }
+
     /// Finds the counters among a module's exports.
     ///
     /// # Errors
