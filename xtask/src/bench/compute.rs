@@ -30,7 +30,7 @@ const PROGRAMS: [Program; 4] = [
     Program { name: "sha256", bar: INTEGER, args: &["800"] },
     Program { name: "sieve", bar: INTEGER, args: &["10"] },
     Program { name: "nbody", bar: FLOAT, args: &["2000000"] },
-    Program { name: "weather", bar: FLOAT, args: &["--from", "0", "--to", "60"] },
+    Program { name: "weather", bar: FLOAT, args: &["--from", "0", "--to", "365"] },
 ];
 
 /// Milliseconds by variant and round.

@@ -119,6 +119,9 @@ impl Family {
 
 impl Drop for Provider {
     fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
         // Asked first, so that it leaves nothing behind.
         let _ = command("kill").arg(self.child.id().to_string()).status();
         let began = Instant::now();
