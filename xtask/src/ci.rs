@@ -47,7 +47,9 @@ fn dependencies() -> Result<()> {
     }
     let args = ["--log-level", "error", "check", "bans", "licenses", "sources"];
     run(command(deny).args(args).current_dir(root()))?;
-    say("advisories were not checked: run `cargo deny check advisories` where its database can be had");
+    say(
+        "advisories were not checked: run `cargo deny check advisories` where its database can be had",
+    );
     Ok(())
 }
 
@@ -56,7 +58,7 @@ pub(crate) fn generate(check: bool) -> Result<()> {
     run(&mut cargo(&["build", "--locked", "--workspace", "--bins"]))?;
     let mut stale = Vec::new();
     for (file, args) in
-        [("docs/openapi.json", &["docs", "openapi"][..]), ("docs/cli.md", &["docs", "cli"])]
+        [("docs/openapi.json", &["man", "--openapi"][..]), ("docs/cli.md", &["man", "--markdown"])]
     {
         let made = command::output(command(built("ayni")).args(args))?;
         let path = root().join(file);

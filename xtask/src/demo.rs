@@ -27,7 +27,9 @@ const HOW_IT_LIES: &str = "digit";
 pub(crate) fn show(stop: bool) -> Result<()> {
     say("building (the first time takes about 15 minutes on two cores)");
     run(&mut cargo(&["build", "--locked", "--workspace", "--bins"]))?;
-    say("preparing three examples: their programs, their data, and the reference tools to compare with");
+    say(
+        "preparing three examples: their programs, their data, and the reference tools to compare with",
+    );
     for name in data::EXAMPLES {
         data::stage_example(name)?;
     }
@@ -43,7 +45,9 @@ pub(crate) fn show(stop: bool) -> Result<()> {
 
     let seal = Seal::draw()?;
     title("A network of six processes");
-    println!("One of the five providers will change a digit in every result. Which one is drawn and sealed:");
+    println!(
+        "One of the five providers will change a digit in every result. Which one is drawn and sealed:"
+    );
     println!("  seal {}", seal.commitment);
     let mut network = Network::start(&dir, &seal)?;
     network.show();
@@ -77,7 +81,10 @@ pub(crate) fn show(stop: bool) -> Result<()> {
 
     title("The liar");
     let named = accuse(&network, &jobs)?;
-    println!("\nThe seal is opened: provider-{} was told to lie (nonce {}).", seal.liar, seal.nonce);
+    println!(
+        "\nThe seal is opened: provider-{} was told to lie (nonce {}).",
+        seal.liar, seal.nonce
+    );
     ensure!(
         seal.holds(),
         "the seal does not open: commitment {} is not of this nonce",
@@ -123,13 +130,19 @@ pub(crate) fn show(stop: bool) -> Result<()> {
     let detail = network.job(&again.id)?;
     println!(
         "  {} tasks, {} already held, {} new fuel",
-        detail["counts"]["tasks"], detail["counts"]["held"], detail["fuel"].as_str().unwrap_or("?")
+        detail["counts"]["tasks"],
+        detail["counts"]["held"],
+        detail["fuel"].as_str().unwrap_or("?")
     );
     ensure!(detail["fuel"] == "0", "running a finished job again cost fuel");
 
     title("What this did not show");
-    println!("  Several machines (all processes share this one), networks behind NAT, payment, providers");
-    println!("  that lie rarely (a fixed audit rate finds them late), private inputs (there is no hiding");
+    println!(
+        "  Several machines (all processes share this one), networks behind NAT, payment, providers"
+    );
+    println!(
+        "  that lie rarely (a fixed audit rate finds them late), private inputs (there is no hiding"
+    );
     println!("  them from the machine that runs a task).");
     println!("\ndone in {} s after the build", began.elapsed().as_secs());
     if stop {
@@ -190,7 +203,7 @@ struct Network {
 impl Network {
     fn start(dir: &Path, seal: &Seal) -> Result<Self> {
         let mut process = Command::new(built("ayni"))
-            .args(["dev", "--json", "--keep", "--providers"])
+            .args(["dev", "--json", "--providers"])
             .arg(PROVIDERS.to_string())
             .arg("--dir")
             .arg(dir.join("network"))
@@ -300,7 +313,7 @@ impl Job {
         let id = new_id()?;
         let log = fs::File::create(dir.join(format!("{name}.log")))?;
         let process = network
-            .ayni(&["run", "--id", &id, "-f"])
+            .ayni(&["run", "--id", &id, "--audit", "0.3", "-f"])
             .arg(&file)
             .arg("-o")
             .arg(&out)
@@ -314,7 +327,12 @@ impl Job {
 
     fn finish(&mut self) -> Result<()> {
         let status = self.process.wait()?;
-        ensure!(status.success(), "`ayni run` of {} failed: {status}; see {}.log", self.name, self.name);
+        ensure!(
+            status.success(),
+            "`ayni run` of {} failed: {status}; see {}.log",
+            self.name,
+            self.name
+        );
         Ok(())
     }
 
@@ -377,7 +395,11 @@ fn watch(network: &mut Network, jobs: &mut [Job], seal: &Seal) -> Result<String>
             match job.process.try_wait()? {
                 None => running = true,
                 Some(status) if status.success() => {}
-                Some(status) => bail!("`ayni run` of {} failed: {status}; see target/demo/{}.log", job.name, job.name),
+                Some(status) => bail!(
+                    "`ayni run` of {} failed: {status}; see target/demo/{}.log",
+                    job.name,
+                    job.name
+                ),
             }
         }
         if killed.is_none() && tasks > 0 && (accepted * 4 >= tasks || pressed.try_recv().is_ok()) {

@@ -1,49 +1,55 @@
-//! `ayni daemon` and `ayni provide`: a node in the foreground, until Ctrl-C.
+//! Starting a node, and finding one that runs.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use ayni_node::{Config, Layer, Machine, Node};
+use ayni_api::codes::exit;
+use ayni_api::{ApiError, Client, codes};
+use ayni_node::{Config, HomeError, Layer, Machine, Node, StartError};
 
-/// What a daemon was told on the command line.
-pub(crate) struct Daemon {
-    pub(crate) home: PathBuf,
-    pub(crate) flags: Layer,
-    /// End when the process that started this one is gone.
-    pub(crate) exit_with_parent: bool,
-}
+use crate::args::{DaemonArgs, LendArgs};
 
-/// Runs a node until it is asked to stop. Ctrl-C drains first; a second one does not wait.
-pub(crate) async fn run(daemon: Daemon) -> Result<()> {
-    let file = Layer::from_file(&daemon.home.join("config.toml"))?;
-    let config = Config::new(daemon.home.clone(), daemon.flags.over(file), Machine::read())?;
-    let provides = config.provide.clone();
+/// How long a daemon that a command started stays when nothing needs it.
+const EPHEMERAL_S: u64 = 120;
+
+/// Runs a node in the foreground until it is asked to stop. Ctrl-C lets what runs for others
+/// finish; a second one does not wait.
+pub(crate) async fn run(
+    home: &Path,
+    args: DaemonArgs,
+    lend: Option<LendArgs>,
+) -> anyhow::Result<ExitCode> {
+    let file = args.config.clone().unwrap_or_else(|| home.join("config.toml"));
+    let exit_with_parent = args.exit_with_parent;
+    let config = Layer::from_file(&file)
+        .and_then(|file| {
+            Config::new(home.to_owned(), layer(args, lend).over(file), Machine::read())
+        })
+        .map_err(|error| ApiError::new(codes::NODE_CONFIG, error.to_string()))?;
+    let lent = config.provide.clone();
     let parent = rustix::process::getppid();
-    let node = Node::start(config, executables()?).await?;
-    tracing::info!(node = %node.id, api = %node.api, home = %daemon.home.display(), "up");
-    if let Some(provide) = provides {
-        eprintln!(
-            "lending {} slots, {} MiB of memory, {} GiB of disk; Ctrl-C lets running tasks finish, then leaves",
-            provide.slots,
-            provide.memory_bytes >> 20,
-            provide.disk_bytes >> 30
+    let node = Node::start(config, executables()?).await.map_err(|error| refused(&error))?;
+    if let Some(lent) = lent {
+        tracing::info!(
+            "lending {} slots, {} MiB of memory, {} MiB of disk; Ctrl-C lets running tasks finish, then leaves",
+            lent.slots,
+            lent.memory_bytes >> 20,
+            lent.disk_bytes >> 20
         );
     }
-    eprintln!("node {} is up; API on {}", node.id, node.api);
+    tracing::info!(api = %node.api, "node {} is up", node.id);
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let orphaned = async {
-        loop {
+        while !exit_with_parent || rustix::process::getppid() == parent {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            if daemon.exit_with_parent && rustix::process::getppid() != parent {
-                return;
-            }
         }
     };
     tokio::select! {
         signal = tokio::signal::ctrl_c() => {
             signal?;
-            eprintln!("finishing what runs for others; Ctrl-C again to leave at once");
+            tracing::info!("finishing what runs for others; Ctrl-C again leaves at once");
             tokio::select! {
                 () = node.drain() => {}
                 _ = tokio::signal::ctrl_c() => {}
@@ -55,11 +61,99 @@ pub(crate) async fn run(daemon: Daemon) -> Result<()> {
         () = orphaned => {}
     }
     node.stop().await;
-    Ok(())
+    Ok(ExitCode::from(exit::OK))
+}
+
+fn layer(args: DaemonArgs, lend: Option<LendArgs>) -> Layer {
+    let mut layer = Layer {
+        listen: (!args.listen.is_empty()).then_some(args.listen),
+        lan: args.lan.then_some(true),
+        peers: (!args.join.is_empty()).then_some(args.join),
+        relays: (!args.relay.is_empty()).then_some(args.relay),
+        serve_relay: args.serve_relay,
+        directory: args.no_directory.then_some(false),
+        api: args.api,
+        exit_when_idle_s: args.ephemeral.then_some(EPHEMERAL_S),
+        cheat: args.cheat,
+        ..Layer::default()
+    };
+    if let Some(lend) = lend {
+        layer.provide = Some(true);
+        layer.cpus = lend.cpus;
+        layer.memory = lend.memory.map(|bytes| bytes.to_string());
+        layer.disk = lend.disk.map(|bytes| bytes.to_string());
+        layer.price_per_gigafuel = lend.price;
+        layer.region = lend.region;
+        layer.on_battery = lend.on_battery.then_some(true);
+    }
+    layer
+}
+
+/// A start that failed, as a user sees it.
+fn refused(error: &StartError) -> ApiError {
+    let code = match error {
+        StartError::Home(HomeError::InUse { .. }) => codes::NODE_HOME_BUSY,
+        StartError::Home(_) => codes::NODE_HOME,
+        StartError::Journal(_) | StartError::Recover(_) => codes::NODE_JOURNAL,
+        StartError::Peer { .. } => codes::NET_TICKET,
+        StartError::Sandbox(_) | StartError::SelfTest(_) => codes::PROGRAM_RUNNER,
+        StartError::Api { .. } | StartError::Cheat { .. } => codes::NODE_CONFIG,
+        _ => codes::NODE_INTERNAL,
+    };
+    let refused = ApiError::new(code, error.to_string());
+    match error.hint() {
+        Some(hint) => refused.hint(hint),
+        None => refused,
+    }
 }
 
 /// The folder of the running executable, where `ayni-runner` and `ayni-jail` lie too.
-fn executables() -> Result<PathBuf> {
-    let own = std::env::current_exe().context("can't find my own executable")?;
-    Ok(own.parent().context("my own executable lies in no folder")?.to_owned())
+fn executables() -> Result<PathBuf, ApiError> {
+    let lost = |why: String| ApiError::new(codes::NODE_INTERNAL, why);
+    let own = std::env::current_exe().map_err(|e| lost(format!("can't find this program: {e}")))?;
+    let folder = own.parent().ok_or_else(|| lost("this program lies in no folder".to_owned()))?;
+    Ok(folder.to_owned())
+}
+
+/// A client of the daemon that uses `home`; starts one first if none runs.
+pub(crate) async fn ensure(home: &Path) -> Result<Client, ApiError> {
+    match Client::of_home(home).await {
+        Err(error) if error.code == codes::NODE_UNREACHABLE => {}
+        other => return other,
+    }
+    let failed = |what: &str, error: std::io::Error| {
+        ApiError::new(codes::NODE_UNREACHABLE, format!("{what}: {error}"))
+    };
+    std::fs::create_dir_all(home).map_err(|error| failed("can't make the home folder", error))?;
+    let program = std::env::current_exe().map_err(|e| failed("can't find this program", e))?;
+    let log_path = home.join("daemon.log");
+    let log = std::fs::File::create(&log_path).map_err(|e| failed("can't write daemon.log", e))?;
+    let mut child = std::process::Command::new(program)
+        .arg("--home")
+        .arg(home)
+        .args(["daemon", "--ephemeral"])
+        // Ctrl-C at the terminal is for the command: the job goes on.
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .map_err(|error| failed("can't start the daemon", error))?;
+    let patience = Instant::now() + Duration::from_secs(60);
+    loop {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        match Client::of_home(home).await {
+            Ok(client) => return Ok(client),
+            Err(error) if error.code != codes::NODE_UNREACHABLE => return Err(error),
+            Err(error) if Instant::now() > patience => return Err(error),
+            Err(_) => {}
+        }
+        if let Ok(Some(status)) = child.try_wait() {
+            let shown = log_path.display();
+            return Err(ApiError::new(
+                codes::NODE_UNREACHABLE,
+                format!("the daemon ended at once ({status}); its log is {shown}"),
+            ));
+        }
+    }
 }

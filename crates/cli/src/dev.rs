@@ -2,28 +2,19 @@
 //! home of its own under one folder. Ends, and cleans up, with Ctrl-C.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use ayni_api::codes::exit;
 use ayni_api::json::InviteRequest;
 use ayni_api::{Client, Endpoint};
 use serde_json::json;
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 
-/// What `ayni dev` was told.
-pub(crate) struct Dev {
-    pub(crate) providers: u32,
-    /// Where the homes go; a new temporary folder if not given.
-    pub(crate) dir: Option<PathBuf>,
-    /// Leave the folder in place at the end.
-    pub(crate) keep: bool,
-    /// Provider number (from 1) and how it lies; development builds only.
-    pub(crate) cheats: Vec<(u32, String)>,
-    /// Cores each provider lends.
-    pub(crate) cpus: u32,
-    pub(crate) json: bool,
-}
+use crate::args::DevArgs;
+use crate::ui::Ui;
 
 struct Member {
     name: String,
@@ -36,29 +27,25 @@ struct Member {
 const START_MAX: Duration = Duration::from_secs(120);
 
 /// Starts the network, says how to use it, waits for Ctrl-C, takes it down.
-pub(crate) async fn run(dev: Dev) -> Result<()> {
-    ensure!(
-        (1..=64).contains(&dev.providers),
-        "--providers {}: give 1 to 64",
-        dev.providers
-    );
-    for (number, _) in &dev.cheats {
+pub(crate) async fn run(args: DevArgs, ui: &Ui) -> Result<ExitCode> {
+    ensure!((1..=64).contains(&args.providers), "--providers {}: give 1 to 64", args.providers);
+    for (number, _) in &args.cheat {
         ensure!(
-            (1..=dev.providers).contains(number),
+            (1..=args.providers).contains(number),
             "--cheat {number}:…: providers are numbered 1 to {}",
-            dev.providers
+            args.providers
         );
     }
-    let own_dir = dev.dir.is_none();
-    let dir = match &dev.dir {
+    let own_dir = args.dir.is_none();
+    let dir = match &args.dir {
         Some(dir) => std::path::absolute(dir)?,
         None => std::env::temp_dir().join(format!("ayni-dev-{}", std::process::id())),
     };
     std::fs::create_dir_all(&dir).with_context(|| format!("can't make `{}`", dir.display()))?;
     let mut members = Vec::new();
-    let result = lead(&dev, &dir, &mut members).await;
+    let result = lead(&args, &dir, &mut members, ui).await;
     take_down(&mut members).await;
-    if own_dir && !dev.keep {
+    if own_dir {
         // Its content is of no use without the processes.
         std::fs::remove_dir_all(&dir)
             .with_context(|| format!("can't remove `{}`", dir.display()))?;
@@ -66,44 +53,43 @@ pub(crate) async fn run(dev: Dev) -> Result<()> {
     } else {
         eprintln!("stopped; the homes stay in `{}`", dir.display());
     }
-    result
+    result?;
+    Ok(ExitCode::from(exit::OK))
 }
 
-async fn lead(dev: &Dev, dir: &Path, members: &mut Vec<Member>) -> Result<()> {
-    eprintln!("starting a network of {} processes under `{}`", dev.providers + 1, dir.display());
-    let requester = start(dir, "requester", &["--directory".into()]).await?;
+async fn lead(args: &DevArgs, dir: &Path, members: &mut Vec<Member>, ui: &Ui) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    eprintln!("starting a network of {} processes under `{}`", args.providers + 1, dir.display());
+    let requester = start(dir, "requester", "daemon", &[]).await?;
     let client = Client::of_home(&requester.home).await?;
     members.push(requester);
     let ticket = client.invite(&InviteRequest::default()).await?.ticket;
     let machine = ayni_node::Machine::read();
-    let memory = (machine.memory_bytes / 2 / u64::from(dev.providers)).max(256 << 20);
-    let starting = (1..=dev.providers).map(|number| {
-        let mut args = vec![
-            "--provide".to_owned(),
-            "--peer".to_owned(),
+    let memory = (machine.memory_bytes / 2 / u64::from(args.providers)).max(256 << 20);
+    let starting = (1..=args.providers).map(|number| {
+        let mut words = vec![
+            "--join".to_owned(),
             ticket.clone(),
             "--cpus".to_owned(),
-            dev.cpus.to_string(),
+            args.cpus.to_string(),
             "--memory".to_owned(),
             memory.to_string(),
             "--on-battery".to_owned(),
         ];
-        for (_, strategy) in dev.cheats.iter().filter(|(cheat, _)| *cheat == number) {
-            args.extend(["--cheat".to_owned(), strategy.clone()]);
+        for (_, strategy) in args.cheat.iter().filter(|(cheat, _)| *cheat == number) {
+            words.extend(["--cheat".to_owned(), strategy.clone()]);
         }
-        async move { start(dir, &format!("provider-{number}"), &args).await }
+        async move { start(dir, &format!("provider-{number}"), "provide", &words).await }
     });
     for member in futures_util::future::join_all(starting).await {
         members.push(member?);
     }
-    show(dev, dir, members);
+    show(dir, members, ui);
     loop {
         tokio::select! {
-            signal = tokio::signal::ctrl_c() => {
-                signal?;
-                return Ok(());
-            }
-            signal = terminated() => return signal,
+            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
             () = tokio::time::sleep(Duration::from_millis(300)) => {}
         }
         let mut gone = Vec::new();
@@ -120,22 +106,14 @@ async fn lead(dev: &Dev, dir: &Path, members: &mut Vec<Member>) -> Result<()> {
     }
 }
 
-async fn terminated() -> Result<()> {
-    let mut signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    signal.recv().await;
-    Ok(())
-}
-
-async fn start(dir: &Path, name: &str, args: &[String]) -> Result<Member> {
+async fn start(dir: &Path, name: &str, role: &str, args: &[String]) -> Result<Member> {
     let home = dir.join(name);
     std::fs::create_dir_all(&home)?;
     let log = std::fs::File::create(home.join("daemon.log"))?;
     let program = std::env::current_exe().context("can't find my own executable")?;
     let mut child = Command::new(program)
-        .arg("daemon")
-        .arg("--home")
+        .args([role, "--exit-with-parent", "--home"])
         .arg(&home)
-        .arg("--exit-with-parent")
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -160,9 +138,9 @@ async fn start(dir: &Path, name: &str, args: &[String]) -> Result<Member> {
     }
 }
 
-fn show(dev: &Dev, dir: &Path, members: &[Member]) {
+fn show(dir: &Path, members: &[Member], ui: &Ui) {
     let requester = &members[0].home;
-    if dev.json {
+    if ui.json {
         let nodes: Vec<_> = members
             .iter()
             .map(|m| {

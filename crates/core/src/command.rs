@@ -32,7 +32,11 @@ impl Core {
         };
         self.dirty = true;
         self.market_dirty = true;
-        self.gated(Then::Reply(id, result));
+        match result {
+            Ok(_) => self.gated(Then::Reply(id, result)),
+            // Nothing changed, so nothing has to be durable.
+            Err(_) => self.effects.push_back(Effect::Reply { id, result }),
+        }
     }
 
     fn submit(&mut self, spec: JobSpec) -> Result<Reply, CommandError> {
@@ -246,7 +250,7 @@ fn check_tasks(first: usize, tasks: &[TaskSpec]) -> Result<(), CommandError> {
     for (at, task) in tasks.iter().enumerate() {
         check_task(task).map_err(|error| CommandError::BadTask {
             index: first + at,
-            reason: error.to_string(),
+            reason: printable(&error.to_string()),
         })?;
     }
     Ok(())
@@ -255,4 +259,13 @@ fn check_tasks(first: usize, tasks: &[TaskSpec]) -> Result<(), CommandError> {
 fn held_in(job: &Job) -> u32 {
     let held = job.tasks.iter().filter(|t| t.accepted.as_ref().is_some_and(|a| a.held)).count();
     u32::try_from(held).unwrap_or(u32::MAX)
+}
+
+/// A text that may quote its user, without what would move a cursor.
+fn printable(text: &str) -> String {
+    let escape = |c: char| match c.is_control() {
+        true => c.escape_default().collect::<String>(),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
 }

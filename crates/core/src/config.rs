@@ -101,6 +101,8 @@ pub struct Tuning {
     pub window_per_slot: u32,
     /// Added to what a task may take before it is presumed lost, in milliseconds.
     pub assignment_margin_ms: u64,
+    /// A delivered outcome is signed within so long, or its provider is lost, in milliseconds.
+    pub sign_ms: u64,
     /// Receipts are signed when so many are due …
     pub batch_receipts: usize,
     /// … or after so long, in milliseconds, or when the lease has nothing else to do.
@@ -119,8 +121,9 @@ pub struct Tuning {
     pub straggler_percent: u64,
     /// Attempts at one audit before it is given up (and the result stays unaudited).
     pub audit_attempts_max: u32,
-    /// Refuse tasks whose fuel limit can't be done in their time at the lease's fuel rate.
-    pub enforce_fuel_rate: bool,
+    /// Refuse tasks whose fuel limit can't be done in their time even at so many times the lease's
+    /// fuel rate (a rate is measured on one program, and others differ from it); 0 refuses none.
+    pub fuel_rate_slack: u64,
 }
 
 impl Default for Tuning {
@@ -148,6 +151,7 @@ impl Default for Tuning {
             offer_horizon_ms: 3_600_000,
             window_per_slot: 2,
             assignment_margin_ms: 60_000,
+            sign_ms: 30_000,
             batch_receipts: 64,
             batch_ms: 200,
             batch_resend_ms: 5_000,
@@ -157,7 +161,7 @@ impl Default for Tuning {
             straggler_ms_min: 1_000,
             straggler_percent: 150,
             audit_attempts_max: 5,
-            enforce_fuel_rate: true,
+            fuel_rate_slack: 16,
         }
     }
 }

@@ -6,6 +6,8 @@ use ayni_wire::Message;
 use crate::effect::{FetchId, RunId};
 
 /// Something happened.
+// As for effects: moved once, never kept in numbers.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum Event {
     /// Time passed; sent when `poll_timeout` is due.

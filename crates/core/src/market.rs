@@ -55,6 +55,7 @@ pub(crate) struct Work {
     pub(crate) index: u32,
     pub(crate) since: Time,
     pub(crate) delivered: Option<Box<(Outcome, Digest)>>,
+    pub(crate) delivered_at: Time,
     pub(crate) fetch: Option<FetchId>,
     pub(crate) fetch_tries: u32,
     pub(crate) fetch_at: Option<Time>,
@@ -274,9 +275,8 @@ impl Core {
             ));
         }
         let timeout_ms = job.record.timeout_ms;
-        if self.config.tuning.enforce_fuel_rate
-            && let Some(seconds) = too_slow(limits.fuel.0, fuel_per_second, timeout_ms)
-        {
+        let slack = self.config.tuning.fuel_rate_slack;
+        if let Some(seconds) = too_slow(limits.fuel.0, fuel_per_second, timeout_ms, slack) {
             return Some((
                 format!(
                     "does {fuel_per_second} fuel per second: a fuel limit of {} can't be reached \
@@ -289,35 +289,44 @@ impl Core {
         None
     }
 
+    /// Why this job can't use an offer: by its first waiting task that may run there.
+    pub(crate) fn offer_obstacle_for(&self, job: &Job, offer: &Offer) -> Option<Obstacle> {
+        let may =
+            |index: &&u32| job.task(**index).is_some_and(|task| task.may_run_at(Some(offer.node)));
+        let fresh = job.queue.iter().take(1).find(may);
+        let Some(index) = fresh.or_else(|| job.retry.iter().take(256).find(may)) else {
+            return Some((
+                "every task that waits has failed there before".to_owned(),
+                "another provider would help".to_owned(),
+            ));
+        };
+        self.job_obstacle(job, *index, &offer.price, offer.memory_bytes, offer.fuel_per_second)
+    }
+
     // --- asking ---
 
     /// Asks for leases while jobs want more slots than we have.
     pub(crate) fn hire_more(&mut self) {
-        let waiting: Vec<(&Job, u32)> = self
+        let waiting: Vec<&Job> = self
             .running
             .iter()
             .filter_map(|id| self.jobs.get(id))
-            .filter(|job| job.record.providers_max > 0)
-            .filter_map(|job| {
-                let first = job.queue.first().or_else(|| job.retry.first())?;
-                Some((job, *first))
-            })
+            .filter(|job| job.record.providers_max > 0 && job.waiting() > 0)
             .collect();
         if waiting.is_empty() {
             return;
         }
-        let need: usize = waiting.iter().map(|(job, _)| job.waiting()).sum();
+        let need: usize = waiting.iter().map(|job| job.waiting()).sum();
         let providers_max =
-            waiting.iter().map(|(job, _)| job.record.providers_max).max().unwrap_or(0) as usize;
+            waiting.iter().map(|job| job.record.providers_max).max().unwrap_or(0) as usize;
         let mut hired: BTreeMap<NodeId, usize> = BTreeMap::new();
+        // Leases that have room have been filled before this: what still waits does not fit them.
         let mut room = 0;
-        for hire in self.hires.values() {
-            if hire.state == HireState::Ending {
-                continue;
-            }
+        for hire in self.hires.values().filter(|h| h.state != HireState::Ending) {
             *hired.entry(hire.provider()).or_default() += 1;
-            let slots = hire.lease().slots as usize;
-            room += slots.saturating_sub(hire.undelivered());
+            if hire.state == HireState::Asked {
+                room += hire.lease().slots as usize;
+            }
         }
         if room >= need {
             return;
@@ -337,16 +346,7 @@ impl Core {
             {
                 continue;
             }
-            let wanted = waiting.iter().any(|(job, index)| {
-                self.job_obstacle(
-                    job,
-                    *index,
-                    &offer.price,
-                    offer.memory_bytes,
-                    offer.fuel_per_second,
-                )
-                .is_none()
-            });
+            let wanted = waiting.iter().any(|job| self.offer_obstacle_for(job, offer).is_none());
             if wanted {
                 let rank =
                     offer.price.per_gigafuel.0.saturating_add(offer.price.per_data_mebibyte.0);
@@ -593,19 +593,17 @@ impl Core {
                 continue;
             }
             for (number, work) in &hire.work {
-                if work.delivered.is_none() && !work.abandoned {
-                    again.push((
-                        AssignmentId { lease: *id, number: *number },
-                        work.job,
-                        work.index,
-                    ));
+                if work.delivered.is_none() {
+                    let id = AssignmentId { lease: *id, number: *number };
+                    again.push((id, work.job, work.index, work.abandoned));
                 }
             }
         }
-        // Whatever was said before may be lost; assignments are applied once, so saying them again
-        // is harmless.
-        for (id, job, index) in again {
-            if let Some(assign) = self.assign_message(id, job, index) {
+        // Whatever was said before may be lost; it is applied once, so saying it again is harmless.
+        for (assignment, job, index, abandoned) in again {
+            if abandoned {
+                self.send(node, Message::Cancel { assignment });
+            } else if let Some(assign) = self.assign_message(assignment, job, index) {
                 self.send(node, assign);
             }
         }
@@ -653,8 +651,9 @@ pub(crate) fn within(price: &Price, max: &Price) -> bool {
         && price.per_data_mebibyte <= max.per_data_mebibyte
 }
 
-/// Seconds that a fuel limit takes at a rate, if that is more than the timeout.
-pub(crate) fn too_slow(fuel: u64, per_second: u64, timeout_ms: u64) -> Option<u64> {
+/// Seconds that a fuel limit takes at `slack` times a rate, if that is more than the timeout.
+pub(crate) fn too_slow(fuel: u64, per_second: u64, timeout_ms: u64, slack: u64) -> Option<u64> {
+    let per_second = per_second.saturating_mul(slack).max(1);
     let possible = u128::from(per_second) * u128::from(timeout_ms) / 1_000;
-    (u128::from(fuel) > possible).then(|| fuel.div_ceil(per_second.max(1)))
+    (slack > 0 && u128::from(fuel) > possible).then(|| fuel.div_ceil(per_second))
 }

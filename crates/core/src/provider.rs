@@ -394,7 +394,7 @@ impl Core {
 
     pub(crate) fn assigned(&mut self, from: NodeId, assign: Assign) {
         let AssignmentId { lease, number } = assign.id;
-        let enforce = self.config.tuning.enforce_fuel_rate;
+        let slack = self.config.tuning.fuel_rate_slack;
         let now = self.now;
         let draining = self.provider.as_ref().is_some_and(|p| p.draining);
         let Some(tenancy) = self
@@ -437,8 +437,8 @@ impl Core {
             )
         } else if assign.timeout_ms == 0 || assign.timeout_ms > TIMEOUT_MS_MAX {
             fault(FaultKind::Internal, format!("a timeout of {} ms", assign.timeout_ms))
-        } else if enforce
-            && let Some(seconds) = too_slow(limits.fuel.0, terms.fuel_per_second, assign.timeout_ms)
+        } else if let Some(seconds) =
+            too_slow(limits.fuel.0, terms.fuel_per_second, assign.timeout_ms, slack)
         {
             fault(
                 FaultKind::Timeout,
@@ -683,7 +683,15 @@ impl Core {
         let Some(tenancy) = self.tenancy(id.lease).filter(|t| t.requester() == from) else {
             return;
         };
-        let Some(work) = tenancy.work.get(&id.number) else { return };
+        let Some(work) = tenancy.work.get(&id.number) else {
+            // Ended, or never arrived: say (again) how.
+            let detail = "by its requester, before it arrived".to_owned();
+            let assignment = id;
+            let fault = Fault { kind: FaultKind::Cancelled, detail };
+            let answer = tenancy.answered.get(&id.number).cloned();
+            let answer = answer.unwrap_or(Message::Faulted { assignment, fault });
+            return self.send(from, answer);
+        };
         match work.state {
             TenantState::Running { run, .. } => self.effects.push_back(Effect::Kill(run)),
             TenantState::Fetching(_) | TenantState::Ready => {
@@ -772,6 +780,9 @@ impl Core {
         let mut again = Vec::new();
         for tenancy in provider.tenancies.values_mut().filter(|t| t.requester() == node) {
             tenancy.down_since = None;
+            for receipt in &tenancy.due {
+                again.extend(tenancy.answered.get(&receipt.assignment).cloned());
+            }
             for (batch, sent) in tenancy.unacked.values_mut() {
                 *sent = now;
                 for receipt in &batch.receipts {

@@ -128,6 +128,7 @@ impl Core {
                 index,
                 since: now,
                 delivered: None,
+                delivered_at: now,
                 fetch: None,
                 fetch_tries: 0,
                 fetch_at: None,
@@ -266,7 +267,12 @@ impl Core {
         let mut given_up: Vec<LeaseId> = Vec::new();
         let mut ended: Vec<(LeaseId, NodeId)> = Vec::new();
         let mut pings: BTreeMap<NodeId, Vec<LeaseId>> = BTreeMap::new();
-        let wanted = self.running.iter().filter_map(|j| self.jobs.get(j)).any(|j| j.waiting() > 0);
+        let useful: BTreeSet<LeaseId> = self
+            .hires
+            .iter()
+            .filter(|(id, hire)| self.pick(**id, hire.provider()).is_some())
+            .map(|(id, _)| *id)
+            .collect();
         for (id, hire) in &mut self.hires {
             let peer = self.peers.get(&hire.provider());
             let (up, heard) = peer.map_or((false, Time(0)), |p| (p.up, p.heard));
@@ -278,7 +284,7 @@ impl Core {
                 continue;
             }
             hire.down_since = if up { None } else { hire.down_since.or(Some(now)) };
-            if !hire.work.is_empty() || wanted {
+            if !hire.work.is_empty() || useful.contains(id) {
                 hire.busy = now;
             }
             let down_ms = hire.down_since.map_or(0, |at| now.since_ms(at));
@@ -330,15 +336,25 @@ impl Core {
         let now = self.now;
         let margin = self.config.tuning.assignment_margin_ms;
         let depth = u64::from(self.config.tuning.window_per_slot) + 1;
+        let sign_ms = self.config.tuning.sign_ms;
+        let mut unsigned = Vec::new();
         let mut overdue = Vec::new();
         for (id, hire) in &self.hires {
             for (number, work) in &hire.work {
                 let timeout = self.jobs.get(&work.job).map_or(0, |j| j.record.timeout_ms);
                 let allowed = timeout.saturating_mul(depth).saturating_add(margin);
-                if now.since_ms(work.since) > allowed {
+                if work.delivered.is_some() && work.leaf.is_none() {
+                    if now.since_ms(work.delivered_at) > sign_ms {
+                        unsigned.push(*id);
+                        break;
+                    }
+                } else if now.since_ms(work.since) > allowed {
                     overdue.push((AssignmentId { lease: *id, number: *number }, hire.provider()));
                 }
             }
+        }
+        for lease in unsigned {
+            self.lose_hire(lease, "it delivered outcomes and does not sign them");
         }
         for (assignment, provider) in overdue {
             self.send(provider, Message::Cancel { assignment });
@@ -395,11 +411,14 @@ impl Core {
     fn fail_exhausted(&mut self) {
         let now = self.now;
         let grace = self.config.tuning.exhausted_ms;
+        // Whoever broke the protocol is left alone for much longer than this.
+        let soon = 60_000;
         let reachable: BTreeSet<NodeId> = self
             .offers
             .values()
             .map(|k| &k.signed.body)
             .filter(|o| !self.banned.contains_key(&o.node) && o.expires > now)
+            .filter(|o| self.shunned.get(&o.node).is_none_or(|s| s.until <= now.after_ms(soon)))
             .map(|o| o.node)
             .chain(self.hires.values().map(crate::market::Hire::provider))
             .collect();

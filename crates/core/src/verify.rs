@@ -28,6 +28,8 @@ pub(crate) struct HomeRun {
     pub(crate) abandoned: bool,
 }
 
+/// What a job's explanations call this machine.
+pub(crate) const NO_ROOM: &str = "this node";
 /// Attempts at fetching an output before its task is given to somebody else.
 const FETCH_TRIES_MAX: u32 = 3;
 /// Between two of them, in milliseconds.
@@ -58,6 +60,7 @@ impl Core {
         let digest = digest_of(&delivered.outcome);
         let blobs = blobs_of(&delivered.outcome);
         work.delivered = Some(Box::new((delivered.outcome, digest)));
+        work.delivered_at = now;
         hire.faults_in_row = 0;
         hire.busy = now;
         if work.abandoned {
@@ -115,36 +118,44 @@ impl Core {
         };
         work.fetch = None;
         let assignment = AssignmentId { lease, number };
-        match result {
-            Ok(()) => {
+        let failure = match result {
+            Err(failure) if !work.abandoned => failure,
+            // Nobody wants the bytes of an abandoned attempt; its receipt still ends it.
+            _ => {
                 work.fetched = true;
+                if let Some(job) = self.jobs.get_mut(&work.job) {
+                    job.why.remove(NO_ROOM);
+                }
                 self.try_accept(lease, number);
+                self.dirty = true;
+                return;
             }
-            Err(_) if work.abandoned => work.fetched = true,
-            Err(FetchFailure::Lied(who)) => {
+        };
+        match failure {
+            FetchFailure::Lied(who) => {
                 self.misbehaved(
                     lease,
                     &format!("{} sent bytes that are not the output", who.short()),
                 );
             }
-            Err(FetchFailure::DiskFull(text)) => {
+            FetchFailure::DiskFull(text) => {
                 // Our own lack: the outcome waits at its provider until there is room.
                 work.fetch_at = Some(rest_at);
                 let job = work.job;
                 if let Some(job) = self.jobs.get_mut(&job) {
-                    job.why.insert("this node".to_owned(), format!("no room for outputs: {text}"));
+                    job.why.insert(NO_ROOM.to_owned(), format!("no room for outputs: {text}"));
                 }
             }
-            Err(FetchFailure::Unavailable(_) | FetchFailure::Cancelled)
+            FetchFailure::Unavailable(_) | FetchFailure::Cancelled
                 if work.fetch_tries < FETCH_TRIES_MAX =>
             {
                 work.fetch_at = Some(rest_at);
             }
-            Err(FetchFailure::Unavailable(text)) => {
+            FetchFailure::Unavailable(text) => {
                 let detail = format!("its outputs can't be fetched: {text}");
                 self.drop_work(assignment, Fault { kind: FaultKind::Lost, detail });
             }
-            Err(FetchFailure::Cancelled) => {
+            FetchFailure::Cancelled => {
                 let detail = "fetching its outputs was cancelled".to_owned();
                 self.drop_work(assignment, Fault { kind: FaultKind::Lost, detail });
             }
@@ -201,6 +212,14 @@ impl Core {
             return;
         };
         if number > hire.next_batch {
+            return;
+        }
+        // Outcomes that got lost on the way are delivered again, and the batch with them.
+        let early = batch
+            .receipts
+            .iter()
+            .any(|r| hire.work.get(&r.assignment).is_some_and(|w| w.delivered.is_none()));
+        if early {
             return;
         }
         if let Err(wrong) = self.check_batch(&batch) {

@@ -559,16 +559,12 @@ impl Core {
             for (about, reason) in &job.why {
                 line(format!("{subject}, {about}"), reason.clone(), "");
             }
-            let Some(first) = job.queue.first().or_else(|| job.retry.first()) else { continue };
+            if job.waiting() == 0 {
+                continue;
+            }
             for known in self.offers.values() {
                 let offer = &known.signed.body;
-                let obstacle = self.job_obstacle(
-                    job,
-                    *first,
-                    &offer.price,
-                    offer.memory_bytes,
-                    offer.fuel_per_second,
-                );
+                let obstacle = self.offer_obstacle_for(job, offer);
                 if let Some((reason, hint)) = obstacle {
                     line(format!("{subject}, provider {}", offer.node), reason, &hint);
                 }
@@ -612,13 +608,15 @@ impl Core {
         if let Some(reason) = self.gate.failed() {
             return Some(format!("the journal can't be written: {reason}"));
         }
+        if let Some(reason) = job.why.get(crate::verify::NO_ROOM) {
+            return Some(format!("{reason} (hint: make room on this node's disk)"));
+        }
         if job.in_flight > 0 || job.audits_running > 0 || !job.audits.is_empty() {
             return None;
         }
-        let first = job.queue.first().or_else(|| job.retry.first()).copied();
-        let Some(first) = first else {
+        if job.waiting() == 0 {
             return job.record.open.then(|| "waiting for more tasks".to_owned());
-        };
+        }
         let asked = self.hires.values().filter(|h| h.state == HireState::Asked).count();
         if self.offers.is_empty() {
             let (reason, hint) = self.no_offers();
@@ -629,15 +627,8 @@ impl Core {
         let mut usable = 0;
         for known in self.offers.values() {
             let offer = &known.signed.body;
-            let obstacle = self.offer_obstacle(offer).or_else(|| {
-                self.job_obstacle(
-                    job,
-                    first,
-                    &offer.price,
-                    offer.memory_bytes,
-                    offer.fuel_per_second,
-                )
-            });
+            let obstacle =
+                self.offer_obstacle(offer).or_else(|| self.offer_obstacle_for(job, offer));
             match obstacle {
                 Some(obstacle) => *obstacles.entry(obstacle).or_default() += 1,
                 None => usable += 1,
@@ -786,7 +777,10 @@ fn count(size: usize) -> u32 {
 fn task_state(job: &Job, task: &Task) -> TaskState {
     match &task.phase {
         Phase::Done if !task.durable => TaskState::Delivered,
-        Phase::Done if task.accepted.as_ref().is_some_and(|a| a.audit == Audit::Pending) => {
+        Phase::Done
+            if job.ended.is_none()
+                && task.accepted.as_ref().is_some_and(|a| a.audit == Audit::Pending) =>
+        {
             TaskState::Auditing
         }
         Phase::Done => TaskState::Accepted,

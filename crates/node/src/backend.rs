@@ -7,9 +7,9 @@ use std::time::Duration;
 use ayni_api::json::{
     BlobStored, CheckJson, CheckLevel, Doctor, EventJson, EventKind, EvidenceList, ExecReport,
     FaultJson, Identity, JobAccepted, JobDetail, JobList, JobRequest, Joined, Lending,
-    NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, Peer, PeerList,
-    ProviderState, ProviderStatus, RolesJson, Schema, SlotJson, Status, TaskDetail, TaskFilter,
-    TaskJson, TaskList, TasksAdded, Text, TicketJson, VerifyReport, Warning, Why, WhyReason,
+    NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, Peer, PeerList, ProviderState,
+    ProviderStatus, RolesJson, Schema, SlotJson, Status, TaskDetail, TaskFilter, TaskJson,
+    TaskList, TasksAdded, Text, TicketJson, VerifyReport, Warning, Why, WhyReason,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
 use ayni_core::{Command, CommandError, Core, Event, JobSpec, PauseReason, Reply};
@@ -99,9 +99,10 @@ impl NodeBackend {
             (false, _, true) => ProviderState::Active,
         };
         let sandbox = &self.0.shop.sandbox;
-        let missing = sandbox.probe().iter().filter_map(|wall| {
-            wall.missing.as_ref().map(|why| format!("{}: {why}", wall.wall))
-        });
+        let missing = sandbox
+            .probe()
+            .iter()
+            .filter_map(|wall| wall.missing.as_ref().map(|why| format!("{}: {why}", wall.wall)));
         Some(ProviderStatus {
             schema: Schema,
             state,
@@ -177,7 +178,8 @@ impl Backend for NodeBackend {
         let (jobs, offers, provider) = self
             .look(move |core| (core.jobs(), core.offers().len(), this.provider_status(core)))
             .await?;
-        let running = jobs.iter().filter(|job| !convert::is_final(job)).map(convert::job_summary).collect();
+        let running =
+            jobs.iter().filter(|job| !convert::is_final(job)).map(convert::job_summary).collect();
         Ok(Status {
             schema: Schema,
             node: Text(shared.key.id()),
@@ -260,12 +262,13 @@ impl Backend for NodeBackend {
     }
 
     async fn offers(&self, refresh: bool) -> Result<OfferList, ApiError> {
-        if refresh {
+        let mut offers = self.look(|core| core.offers()).await?;
+        if refresh || offers.is_empty() {
             self.command(Command::RefreshOffers).await?;
             // Answers come as they come; a local network needs a fraction of this.
             tokio::time::sleep(Duration::from_millis(500)).await;
+            offers = self.look(|core| core.offers()).await?;
         }
-        let offers = self.look(|core| core.offers()).await?;
         let offers = offers.iter().map(|view| OfferJson::from(&view.offer)).collect();
         Ok(OfferList { schema: Schema, offers })
     }
@@ -492,8 +495,7 @@ impl Backend for NodeBackend {
     }
 
     async fn evidence(&self, job: JobId) -> Result<EvidenceList, ApiError> {
-        let (view, evidence) =
-            self.look(move |core| (core.job(job), core.evidence(job))).await?;
+        let (view, evidence) = self.look(move |core| (core.job(job), core.evidence(job))).await?;
         let view = view.ok_or_else(|| unknown_job(job))?;
         let evidence = evidence.iter().map(|one| convert::evidence(one, view.reruns)).collect();
         Ok(EvidenceList { schema: Schema, job: Text(job), evidence })
@@ -555,9 +557,11 @@ impl Backend for NodeBackend {
         let ran = once(&self.0.shop, &task, Duration::from_millis(timeout_ms)).await;
         self.0.asked();
         let (outcome, observed, fault) = match &ran {
-            Ok(ran) => {
-                (Some(OutcomeJson::from(&ran.outcome)), Some(ObservedJson::from(ran.observed)), None)
-            }
+            Ok(ran) => (
+                Some(OutcomeJson::from(&ran.outcome)),
+                Some(ObservedJson::from(ran.observed)),
+                None,
+            ),
             Err(fault) if fault.kind == FaultKind::InvalidProgram => {
                 return Err(fault_error(fault));
             }

@@ -38,7 +38,7 @@ pub struct Layer {
     /// Disk lent for blobs, e.g. `10GiB`.
     pub disk: Option<String>,
     /// Price per 10⁹ fuel, in the token's smallest unit.
-    pub price_per_gigafuel: Option<u64>,
+    pub price_per_gigafuel: Option<u128>,
     /// Country code shown in offers.
     pub region: Option<String>,
     /// Work also on battery.
@@ -241,7 +241,7 @@ impl Config {
                 memory_bytes,
                 disk_bytes,
                 price: Price {
-                    per_gigafuel: Amount(u128::from(layer.price_per_gigafuel.unwrap_or(1_000))),
+                    per_gigafuel: Amount(layer.price_per_gigafuel.unwrap_or(1_000)),
                     per_code_mebibyte: Amount(100),
                     per_data_mebibyte: Amount(10),
                 },
@@ -296,7 +296,8 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     if part.len() > 6 || (whole.is_empty() && part.is_empty()) {
         return Err("not a size; write it like `512MiB`".to_owned());
     }
-    let digits = |s: &str| if s.is_empty() { Ok(0_u64) } else { s.parse().map_err(|_| "not a number") };
+    let digits =
+        |s: &str| if s.is_empty() { Ok(0_u64) } else { s.parse().map_err(|_| "not a number") };
     let scale = 10_u64.pow(u32::try_from(part.len()).unwrap_or(0));
     let whole = digits(whole)?.checked_mul(unit).ok_or("too large")?;
     let part = u128::from(digits(part)?) * u128::from(unit) / u128::from(scale);

@@ -50,11 +50,14 @@ pub(crate) fn job_detail(
         let against = |e: &&core::Evidence| Some(e.provider) == node;
         let slots = leases
             .iter()
-            .filter(|lease| Some(lease.peer) == node && !lease.we_provide && lease.state == "active")
+            .filter(|lease| {
+                Some(lease.peer) == node && !lease.we_provide && lease.state == "active"
+            })
             .map(|lease| lease.slots)
             .sum();
         let lost = view.banned.clone().or_else(|| {
-            (view.lost > 0).then(|| format!("{} assignments were lost with it and moved", view.lost))
+            (view.lost > 0)
+                .then(|| format!("{} assignments were lost with it and moved", view.lost))
         });
         JobProvider {
             node: node.map(Text),
@@ -201,16 +204,14 @@ fn event_kind(kind: &core::NoticeKind) -> EventKind {
         Notice::Delivered { index, provider } => {
             EventKind::Delivered { index: *index, provider: someone(*provider) }
         }
-        Notice::TaskAccepted { index, task, outcome, provider, price } => {
-            EventKind::TaskAccepted {
-                index: *index,
-                task: Text(*task),
-                outcome: OutcomeJson::from(outcome),
-                provider: someone(*provider),
-                price: Text(price.0),
-                verification: None,
-            }
-        }
+        Notice::TaskAccepted { index, task, outcome, provider, price } => EventKind::TaskAccepted {
+            index: *index,
+            task: Text(*task),
+            outcome: OutcomeJson::from(outcome),
+            provider: someone(*provider),
+            price: Text(price.0),
+            verification: None,
+        },
         Notice::TaskFaulted { index, provider, fault } => EventKind::TaskFaulted {
             index: *index,
             provider: someone(*provider),

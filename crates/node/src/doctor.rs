@@ -25,13 +25,19 @@ pub(crate) async fn checks(shared: &Arc<Shared>) -> Vec<Check> {
         Ok(test) if test.fuel == shared.self_test.fuel => check(
             "runner",
             CheckLevel::Ok,
-            format!("self-test gives its known answer; {} million fuel per second", test.fuel_per_second / 1_000_000),
+            format!(
+                "self-test gives its known answer; {} million fuel per second",
+                test.fuel_per_second / 1_000_000
+            ),
             NO_HINT,
         ),
         Ok(test) => check(
             "runner",
             CheckLevel::Fail,
-            format!("self-test used {} fuel, and {} at the start", test.fuel, shared.self_test.fuel),
+            format!(
+                "self-test used {} fuel, and {} at the start",
+                test.fuel, shared.self_test.fuel
+            ),
             Some("do not lend this machine: its memory or processor may be at fault"),
         ),
         Err(fault) => check(
@@ -69,12 +75,19 @@ pub(crate) async fn checks(shared: &Arc<Shared>) -> Vec<Check> {
 fn disk(shared: &Shared) -> Check {
     let home = &shared.config.home;
     match rustix::fs::statvfs(home) {
-        Err(error) => check("disk", CheckLevel::Fail, format!("{}: {error}", home.display()), NO_HINT),
+        Err(error) => {
+            check("disk", CheckLevel::Fail, format!("{}: {error}", home.display()), NO_HINT)
+        }
         Ok(stat) => {
             let free = stat.f_bavail.saturating_mul(stat.f_frsize);
             let text = format!("{} MiB free at {}", free >> 20, home.display());
             if free < 256 << 20 {
-                check("disk", CheckLevel::Fail, text, Some("make room: the journal needs some to go on"))
+                check(
+                    "disk",
+                    CheckLevel::Fail,
+                    text,
+                    Some("make room: the journal needs some to go on"),
+                )
             } else if free < 2 << 30 {
                 check("disk", CheckLevel::Warn, text, Some("make room, or lend less with --disk"))
             } else {
@@ -89,7 +102,12 @@ fn clock() -> Check {
     const BUILT_AFTER_S: u64 = 1_760_000_000;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     if now < BUILT_AFTER_S {
-        check("clock", CheckLevel::Fail, format!("{now} s since 1970 is in the past"), Some("set the clock"))
+        check(
+            "clock",
+            CheckLevel::Fail,
+            format!("{now} s since 1970 is in the past"),
+            Some("set the clock"),
+        )
     } else {
         check("clock", CheckLevel::Ok, "plausible", NO_HINT)
     }

@@ -83,7 +83,11 @@ pub(crate) fn inputs(blobs: &Blobs, task: &TaskSpec) -> Result<Inputs, InputsErr
             }
         }
     }
-    if missing.is_empty() { Ok(Inputs { data, program_bytes }) } else { Err(InputsError::Missing(missing)) }
+    if missing.is_empty() {
+        Ok(Inputs { data, program_bytes })
+    } else {
+        Err(InputsError::Missing(missing))
+    }
 }
 
 #[cfg(test)]

@@ -27,5 +27,6 @@ mod self_test;
 mod start;
 mod work;
 
+pub use ayni_store::HomeError;
 pub use config::{Config, ConfigError, Layer, Machine, Provide, parse_size};
 pub use start::{Node, StartError};

@@ -38,7 +38,13 @@ fn fault(kind: FaultKind, detail: impl Into<String>) -> Fault {
 
 impl Programs {
     pub(crate) fn new(sandbox: Sandbox, cache: ArtefactCache, blobs: Arc<Blobs>) -> Self {
-        Self { sandbox, cache, processor: processor(), blobs, under_way: Mutex::new(BTreeMap::new()) }
+        Self {
+            sandbox,
+            cache,
+            processor: processor(),
+            blobs,
+            under_way: Mutex::new(BTreeMap::new()),
+        }
     }
 
     /// The program's bytes, for a jail to read.

@@ -100,12 +100,24 @@ async fn again(shared: &Arc<Shared>, file: &ReceiptFile, report: &mut VerifyRepo
             let data = file.receipt.data_bytes;
             let wrong = (data != ran.data_bytes)
                 .then(|| format!("billed {data}, {} are in and out", ran.data_bytes));
-            report.steps.push(step("the data billed is what went in and out", wrong, format!("{data} bytes")));
+            report.steps.push(step(
+                "the data billed is what went in and out",
+                wrong,
+                format!("{data} bytes"),
+            ));
             let code = file.receipt.code_bytes;
             let wrong = (code != 0 && code != ran.code_bytes)
                 .then(|| format!("billed {code}, the program has {}", ran.code_bytes));
-            let detail = if code == 0 { "billed with an earlier task".to_owned() } else { format!("{code} bytes") };
-            report.steps.push(step("the code billed is the program's length, or nothing", wrong, detail));
+            let detail = if code == 0 {
+                "billed with an earlier task".to_owned()
+            } else {
+                format!("{code} bytes")
+            };
+            report.steps.push(step(
+                "the code billed is the program's length, or nothing",
+                wrong,
+                detail,
+            ));
             report.re_executed = Some(OutcomeJson::from(&ran.outcome));
         }
     }

@@ -39,7 +39,9 @@ pub(crate) async fn run(shop: &Arc<Shop>) -> Result<SelfTest, Fault> {
     let printed = shop.blobs.read(&ran.outcome.stdout.digest, 100).ok().flatten();
     if ran.outcome.end != End::Exit(0) || printed.as_deref() != Some(b"ok\n") {
         let end = ran.outcome.end;
-        return Err(internal(&format!("the self-test ended with {end}, not with its known answer")));
+        return Err(internal(&format!(
+            "the self-test ended with {end}, not with its known answer"
+        )));
     }
     let ms = ran.observed.cpu_ms.max(ran.observed.wall_ms).max(1);
     let fuel = ran.outcome.fuel;

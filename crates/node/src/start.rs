@@ -73,7 +73,7 @@ impl StartError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Home(HomeError::InUse { .. }) => {
-                "use that daemon (commands find it by themselves), stop it with `ayni shutdown`, or give another --home".to_owned()
+                "use that daemon (commands find it by themselves), stop it with `ayni stop`, or give another --home".to_owned()
             }
             Self::Journal(_) | Self::Recover(_) => {
                 "see whether the disk is full or another program changed the file; a copy of the home is worth making before anything else".to_owned()
@@ -149,10 +149,10 @@ impl Node {
         let peers = peers(&config.peers, clock.now())?;
         let cheat = match &config.cheat {
             None => None,
-            Some(name) => Some(Cheat::parse(name).ok_or_else(|| StartError::Cheat {
-                name: name.clone(),
-                known: Cheat::NAMES,
-            })?),
+            Some(name) => Some(
+                Cheat::parse(name)
+                    .ok_or_else(|| StartError::Cheat { name: name.clone(), known: Cheat::NAMES })?,
+            ),
         };
         let disk_bytes = config.provide.as_ref().map_or(1 << 30, |p| p.disk_bytes);
         let blobs = Arc::new(Blobs::open(&home.path().join("blobs"), disk_bytes)?);
@@ -226,9 +226,8 @@ impl Node {
         let listener = tokio::net::TcpListener::bind(config.api)
             .await
             .map_err(|source| StartError::Api { addr: config.api, source })?;
-        let api = listener
-            .local_addr()
-            .map_err(|source| StartError::Api { addr: config.api, source })?;
+        let api =
+            listener.local_addr().map_err(|source| StartError::Api { addr: config.api, source })?;
         let shared = Arc::new(Shared {
             config,
             key,
@@ -244,10 +243,8 @@ impl Node {
             stop: tokio_util::sync::CancellationToken::new(),
         });
         let token = Token::load_or_create(home.path())?;
-        let router = ayni_api::router(
-            Arc::new(NodeBackend(shared.clone())),
-            Security { token, addr: api },
-        );
+        let router =
+            ayni_api::router(Arc::new(NodeBackend(shared.clone())), Security { token, addr: api });
         let stopping = shared.stop.clone();
         let server = tokio::spawn(ayni_api::serve(listener, router, async move {
             stopping.cancelled().await;
@@ -315,12 +312,7 @@ impl Node {
 /// Compiled code kept, in bytes.
 const COMPILED_BYTES_MAX: u64 = 8 << 30;
 
-fn core_config(
-    config: &Config,
-    shop: &Shop,
-    self_test: SelfTest,
-    addr: NodeAddr,
-) -> CoreConfig {
+fn core_config(config: &Config, shop: &Shop, self_test: SelfTest, addr: NodeAddr) -> CoreConfig {
     let build = shop.sandbox.build().clone();
     CoreConfig {
         roles: Roles {
@@ -339,11 +331,7 @@ fn core_config(
             build: build.clone(),
             region: provide.region.clone(),
         }),
-        home: HomeConfig {
-            slots: config.home_cpus,
-            memory_bytes: config.home_memory_bytes,
-            build,
-        },
+        home: HomeConfig { slots: config.home_cpus, memory_bytes: config.home_memory_bytes, build },
         directories: Vec::new(),
         tuning: Tuning::default(),
     }
@@ -353,10 +341,10 @@ fn core_config(
 fn peers(texts: &[String], now: Time) -> Result<Vec<NodeAddr>, StartError> {
     let mut peers = Vec::new();
     for text in texts {
-        peers.extend(read_peer(text, now).map_err(|why| StartError::Peer {
-            text: text.chars().take(60).collect(),
-            why,
-        })?);
+        peers.extend(
+            read_peer(text, now)
+                .map_err(|why| StartError::Peer { text: text.chars().take(60).collect(), why })?,
+        );
     }
     Ok(peers)
 }
@@ -416,7 +404,10 @@ async fn mind_idleness(shared: Arc<Shared>) {
     let Some(idle_max) = shared.config.exit_when_idle else { return };
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let busy = shared.handle.look(|core| core.jobs().iter().any(|job| !crate::convert::is_final(job))).await;
+        let busy = shared
+            .handle
+            .look(|core| core.jobs().iter().any(|job| !crate::convert::is_final(job)))
+            .await;
         match busy {
             Ok(true) => shared.asked(),
             Ok(false) => {}

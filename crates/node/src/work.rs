@@ -211,7 +211,11 @@ async fn obey(frozen: &mut Option<watch::Receiver<bool>>, control: &SlotControl)
     loop {
         let wanted = *frozen.borrow_and_update();
         if wanted != is {
-            if wanted { control.pause() } else { control.resume() }
+            if wanted {
+                control.pause()
+            } else {
+                control.resume()
+            }
             is = wanted;
         }
         if frozen.changed().await.is_err() {
@@ -309,10 +313,7 @@ pub(crate) async fn once(
     ran
 }
 
-fn store(
-    blobs: &Blobs,
-    result: RunResult,
-) -> Result<(Outcome, ayni_types::Observed), StoreError> {
+fn store(blobs: &Blobs, result: RunResult) -> Result<(Outcome, ayni_types::Observed), StoreError> {
     let section = |section: Section| -> Result<BlobRef, StoreError> {
         let mut reader = result.reader(section);
         let (digest, size) = blobs.copy_in(Area::Kept, &mut reader as &mut dyn Read)?;

@@ -12,6 +12,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use ayni_runner::check::ProgramKind;
 use ayni_runner::cpu::thread_cpu_ns;
 use ayni_runner::engine::{HOST_STACK_BYTES, Meter, config, native_stack_bytes};
 use ayni_runner::host::Host;
@@ -25,6 +26,7 @@ use ayni_types::{
     Digest, EngineId, Fault, FaultKind, GuestPath, Limits, Mount, MountKind, TaskSpec,
 };
 use ayni_wire::runner::CompileHow;
+use wasmtime::component::ResourceTable;
 use wasmtime::{
     Engine, Global, GlobalType, Instance, Linker, Module, Mutability, Store, Val, ValType,
 };
@@ -168,7 +170,8 @@ impl Work {
         let mut host = Host::new(&self.task, Box::new(self.inputs.clone()))?;
         let fds = Fds::new(&mut host.vfs);
         let limiter = Limiter::new(self.task.limits.memory_bytes);
-        let state = State { host, fds, memory: None, meter: None, limiter };
+        let table = ResourceTable::new();
+        let state = State { host, fds, memory: None, meter: None, table, limiter };
         let mut store = Store::new(module.engine(), state);
         store.limiter(|state| &mut state.limiter);
         if matches!(variant, Variant::Fuel | Variant::FuelAndFlag) {
@@ -206,7 +209,7 @@ impl Work {
 
 /// The one configuration, but for what is compared.
 fn compile(program: &[u8], variant: Variant, stack_bytes: u32) -> Result<Module> {
-    let mut config = config(CompileHow::Optimised, stack_bytes)?;
+    let mut config = config(CompileHow::Optimised, ProgramKind::Module, stack_bytes)?;
     match variant {
         Variant::Contract => {
             let normalised = normalise(program)?;
@@ -222,7 +225,7 @@ fn compile(program: &[u8], variant: Variant, stack_bytes: u32) -> Result<Module>
 /// Host calls charge somewhere under every variant.
 fn meter(variant: Variant, instance: &Instance, store: &mut Store<State>) -> Result<Meter> {
     if variant == Variant::Contract {
-        return Ok(Meter::of(instance, store)?);
+        return Meter::of(instance, store).context("the normalised module has no meter");
     }
     let mut global =
         |ty, zero| Global::new(&mut *store, GlobalType::new(ty, Mutability::Var), zero);

@@ -122,9 +122,8 @@ fn how_of(text: &str) -> Result<CompileHow> {
 }
 
 fn artefact(runner: &mut Runner, program: &[u8], how: CompileHow) -> Result<File> {
-    let kept = std::env::var_os("SOLO_CACHE").map(|dir| {
-        Path::new(&dir).join(format!("{}-{how:?}", ayni_wire::digest(program)))
-    });
+    let kept = std::env::var_os("SOLO_CACHE")
+        .map(|dir| Path::new(&dir).join(format!("{}-{how:?}", ayni_wire::digest(program))));
     if let Some(kept) = kept.as_ref().filter(|k| k.exists()) {
         return Ok(File::open(kept)?);
     }

@@ -4,7 +4,7 @@
 
 use ayni_types::limits::PROGRAM_BYTES_MAX;
 use ayni_wire::runner::CheckReport;
-use wasmparser::{Encoding, ExternalKind, Parser, Payload, TypeRef, ValType, Validator};
+use wasmparser::{Encoding, ExternalKind, Operator, Parser, Payload, TypeRef, ValType};
 
 use crate::normalise::{self, NormaliseError, Normalised};
 use crate::preview1;
@@ -39,15 +39,15 @@ pub fn check(program: &[u8]) -> CheckReport {
     check_and_normalise(program).0
 }
 
-/// Looks at a program; what is to be compiled, if it is a module that can run.
+/// Looks at a program; what is to be compiled, if it can run.
 #[must_use]
 pub fn check_and_normalise(program: &[u8]) -> (CheckReport, Option<Normalised>) {
     let mut report = CheckReport { kind: "unknown".to_owned(), ..CheckReport::default() };
     if program.len() as u64 > PROGRAM_BYTES_MAX {
         let bytes = program.len();
-        report.problems.push(format!(
-            "the program has {bytes} bytes; the limit is {PROGRAM_BYTES_MAX}"
-        ));
+        report
+            .problems
+            .push(format!("the program has {bytes} bytes; the limit is {PROGRAM_BYTES_MAX}"));
         return (report, None);
     }
     let mut normalised = None;
@@ -58,7 +58,7 @@ pub fn check_and_normalise(program: &[u8]) -> (CheckReport, Option<Normalised>) 
         }
         Some(ProgramKind::Component) => {
             report.kind = "component".to_owned();
-            check_component(program, &mut report);
+            normalised = check_component(program, &mut report);
         }
         None => report.problems.push(not_wasm(program)),
     }
@@ -90,16 +90,17 @@ fn not_wasm(program: &[u8]) -> String {
 fn check_module(program: &[u8], report: &mut CheckReport) -> Option<Normalised> {
     let mut seen = Seen::default();
     for payload in Parser::new(0).parse_all(program) {
-        // What does not parse is said, in better words, by the normaliser.
-        let Ok(payload) = payload else { break };
-        if look(&payload, &mut seen, report).is_err() {
-            break;
+        if let Err(error) = payload.and_then(|payload| look(&payload, &mut seen, report)) {
+            let (offset, message) = (error.offset(), error.message().to_owned());
+            report.problems.insert(0, with_hint(&NormaliseError::Malformed { offset, message }));
+            return None;
         }
     }
     let normalised = match normalise::normalise(program) {
         Ok(normalised) => normalised,
         Err(error) => {
-            report.problems.insert(0, with_hint(&error));
+            let legacy = legacy_exceptions(program, &error);
+            report.problems.insert(0, with_hint(legacy.as_ref().unwrap_or(&error)));
             return None;
         }
     };
@@ -116,6 +117,36 @@ fn check_module(program: &[u8], report: &mut CheckReport) -> Option<Normalised> 
         report.problems.push("exports no memory named `memory`".to_owned());
     }
     Some(normalised)
+}
+
+/// The validator stumbles over the tags of both kinds of exception handling; the operators tell
+/// which kind it is.
+fn legacy_exceptions(program: &[u8], error: &NormaliseError) -> Option<NormaliseError> {
+    let NormaliseError::Feature { feature: "exception handling", hint, .. } = error else {
+        return None;
+    };
+    for payload in Parser::new(0).parse_all(program) {
+        let Payload::CodeSectionEntry(body) = payload.ok()? else { continue };
+        let mut operators = body.get_operators_reader().ok()?;
+        while !operators.eof() {
+            let (operator, offset) = operators.read_with_offset().ok()?;
+            let name = match operator {
+                Operator::Try { .. } => "try",
+                Operator::Catch { .. } => "catch",
+                Operator::Rethrow { .. } => "rethrow",
+                Operator::Delegate { .. } => "delegate",
+                Operator::CatchAll => "catch_all",
+                _ => continue,
+            };
+            return Some(NormaliseError::Feature {
+                feature: "legacy exception handling",
+                operator: Some(name.to_owned()),
+                offset,
+                hint,
+            });
+        }
+    }
+    None
 }
 
 fn with_hint(error: &NormaliseError) -> String {
@@ -156,11 +187,7 @@ fn look(
             for import in section.clone().into_imports() {
                 let import = import?;
                 if report.imports.len() < IMPORTS_SHOWN_MAX {
-                    report.imports.push(format!(
-                        "{}.{}",
-                        shown(import.module),
-                        shown(import.name)
-                    ));
+                    report.imports.push(format!("{}.{}", shown(import.module), shown(import.name)));
                 }
                 check_import(import.module, import.name, import.ty, seen, report);
             }
@@ -181,13 +208,7 @@ fn look(
     Ok(())
 }
 
-fn check_import(
-    module: &str,
-    name: &str,
-    ty: TypeRef,
-    seen: &mut Seen,
-    report: &mut CheckReport,
-) {
+fn check_import(module: &str, name: &str, ty: TypeRef, seen: &mut Seen, report: &mut CheckReport) {
     if report.problems.len() >= LINES_MAX {
         return;
     }
@@ -233,29 +254,21 @@ fn check_import(
     }
 }
 
-fn check_component(program: &[u8], report: &mut CheckReport) {
+fn check_component(program: &[u8], report: &mut CheckReport) -> Option<Normalised> {
     let mut depth = 0_usize;
     let mut runs = false;
     for payload in Parser::new(0).parse_all(program) {
         let payload = match payload {
             Ok(payload) => payload,
             Err(error) => {
-                report.problems.push(format!("malformed: {error}"));
-                return;
+                let (offset, message) = (error.offset(), error.message().to_owned());
+                report.problems.push(with_hint(&NormaliseError::Malformed { offset, message }));
+                return None;
             }
         };
         match payload {
             Payload::Version { encoding: Encoding::Module | Encoding::Component, .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::CodeSectionStart { size, .. } => {
-                report.code_bytes = report.code_bytes.saturating_add(u64::from(size));
-            }
-            Payload::MemorySection(section) => {
-                for memory in section.into_iter().flatten() {
-                    let bytes = memory.initial.saturating_mul(65_536);
-                    report.memory_bytes_min = report.memory_bytes_min.saturating_add(bytes);
-                }
-            }
             Payload::ComponentImportSection(section) if depth == 1 => {
                 for import in section.into_iter().flatten() {
                     let name = shown(import.name.name);
@@ -277,12 +290,19 @@ fn check_component(program: &[u8], report: &mut CheckReport) {
             _ => {}
         }
     }
-    if let Err(error) = Validator::new_with_features(normalise::features::COMPONENT).validate_all(program) {
-        report.problems.insert(0, format!("invalid under wasi1: {error}"));
-        return;
-    }
     if !runs {
         report.problems.push("exports no `wasi:cli/run@0.2`: not a command".to_owned());
+    }
+    match normalise::normalise_component(program) {
+        Ok(normalised) => {
+            report.code_bytes = normalised.code_bytes;
+            report.memory_bytes_min = normalised.memory_bytes_min;
+            Some(normalised)
+        }
+        Err(error) => {
+            report.problems.insert(0, with_hint(&error));
+            None
+        }
     }
 }
 
@@ -290,9 +310,16 @@ fn check_component(program: &[u8], report: &mut CheckReport) {
 fn known_interface(name: &str) -> bool {
     let Some((package, version)) = name.split_once('@') else { return false };
     version.starts_with("0.2.")
-        && ["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:filesystem/", "wasi:random/", "wasi:sockets/"]
-            .iter()
-            .any(|p| package.starts_with(p))
+        && [
+            "wasi:cli/",
+            "wasi:io/",
+            "wasi:clocks/",
+            "wasi:filesystem/",
+            "wasi:random/",
+            "wasi:sockets/",
+        ]
+        .iter()
+        .any(|p| package.starts_with(p))
 }
 
 fn shown(name: &str) -> String {

@@ -6,7 +6,7 @@
 use ayni_types::{EngineId, Fault, FaultKind};
 use ayni_wire::runner::{CheckReport, CompileHow};
 
-use crate::check::check_and_normalise;
+use crate::check::{ProgramKind, check_and_normalise};
 use crate::engine::engine;
 use crate::stop::fault;
 
@@ -36,12 +36,15 @@ pub fn compile(
     if !report.problems.is_empty() {
         return Err(CompileError::Invalid(report));
     }
-    let engine = engine(how, 0).map_err(|e| {
+    let (Some(kind), Some(normalised)) = (ProgramKind::of(program), normalised) else {
+        return Err(CompileError::Fault(fault(FaultKind::Internal, "nothing to compile")));
+    };
+    let engine = engine(how, kind, 0).map_err(|e| {
         CompileError::Fault(fault(FaultKind::Internal, format!("no engine for {how:?}: {e:#}")))
     })?;
-    let compiled = match &normalised {
-        Some(normalised) => engine.precompile_module(&normalised.module),
-        None => engine.precompile_component(program),
+    let compiled = match kind {
+        ProgramKind::Module => engine.precompile_module(&normalised.module),
+        ProgramKind::Component => engine.precompile_component(&normalised.module),
     };
     compiled.map_err(|error| {
         report.problems.push(format!("does not compile: {error:#}"));

@@ -38,3 +38,9 @@ pub const TABLE_ELEMENTS_MAX: usize = 10_000_000;
 pub const START_NS: u64 = 946_684_800_000_000_000;
 /// What each reading of a clock adds to it, in nanoseconds; also the clocks' resolution.
 pub const CLOCK_STEP_NS: u64 = 1_000;
+/// Bytes that one read of a preview 2 stream returns, and random bytes of one call.
+pub const READ_BYTES_MAX: u64 = 16 << 20;
+/// Bytes that one write to a preview 2 stream may have.
+pub const WRITE_BYTES_MAX: u64 = 1 << 20;
+/// Handles of a preview 2 guest (about 100 bytes each).
+pub const HANDLES_MAX: usize = 65_536;

@@ -5,8 +5,11 @@
 
 use ayni_types::Exhausted;
 use ayni_wire::runner::CompileHow;
-use wasmtime::{AsContextMut, Config, Engine, Global, Instance, OptLevel, Strategy, Val};
+use wasmtime::{
+    AsContextMut, Config, Engine, Global, Instance, OptLevel, Strategy, Val, WasmCoreDump,
+};
 
+use crate::check::ProgramKind;
 use crate::normalise::{self, FUEL_EXPORT, STACK_EXPORT};
 
 /// Native stack kept for the host's own functions, in bytes.
@@ -25,15 +28,15 @@ pub fn native_stack_bytes(metered_bytes: u32) -> wasmtime::Result<usize> {
 ///
 /// # Errors
 /// When this machine can't have it.
-pub fn engine(how: CompileHow, stack_bytes: u32) -> wasmtime::Result<Engine> {
-    Engine::new(&config(how, stack_bytes)?)
+pub fn engine(how: CompileHow, kind: ProgramKind, stack_bytes: u32) -> wasmtime::Result<Engine> {
+    Engine::new(&config(how, kind, stack_bytes)?)
 }
 
 /// What [`engine`] is made from.
 ///
 /// # Errors
 /// When this machine can't address the stack.
-pub fn config(how: CompileHow, stack_bytes: u32) -> wasmtime::Result<Config> {
+pub fn config(how: CompileHow, kind: ProgramKind, stack_bytes: u32) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     match how {
         CompileHow::Optimised => {
@@ -59,6 +62,10 @@ pub fn config(how: CompileHow, stack_bytes: u32) -> wasmtime::Result<Config> {
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
         .native_unwind_info(false);
+    if kind == ProgramKind::Component {
+        // How the counters are found after a trap.
+        config.coredump_on_trap(true);
+    }
     Ok(config)
 }
 
@@ -76,17 +83,18 @@ impl Meter {
         Self { fuel, stack }
     }
 
-    /// Finds the counters among a module's exports.
-    ///
-    /// # Errors
-    /// When the artefact is not one of ours.
-    pub fn of(instance: &Instance, mut store: impl AsContextMut) -> wasmtime::Result<Self> {
-        let mut global = |name| {
-            instance
-                .get_global(&mut store, name)
-                .ok_or_else(|| wasmtime::format_err!("the artefact has no `{name}`"))
-        };
-        Ok(Self { fuel: global(FUEL_EXPORT)?, stack: global(STACK_EXPORT)? })
+    /// The counters among a core instance's exports.
+    pub fn of(instance: &Instance, mut store: impl AsContextMut) -> Option<Self> {
+        let fuel = instance.get_global(&mut store, FUEL_EXPORT)?;
+        let stack = instance.get_global(&mut store, STACK_EXPORT)?;
+        Some(Self { fuel, stack })
+    }
+
+    /// The counters of a component that has trapped: found in the core dump that comes with the
+    /// error, since no function of it can be called any more.
+    pub fn after_trap(error: &wasmtime::Error, mut store: impl AsContextMut) -> Option<Self> {
+        let dump = error.downcast_ref::<WasmCoreDump>()?;
+        dump.instances().iter().find_map(|instance| Self::of(instance, &mut store))
     }
 
     /// Fuel left; below zero when exhausted.

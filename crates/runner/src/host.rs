@@ -146,9 +146,7 @@ impl Host {
     /// Ends the guest past the output limit.
     pub fn print(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), Stop> {
         self.charge_bytes(bytes.len() as u64)?;
-        self.vfs
-            .take_bytes(bytes.len() as u64)
-            .map_err(|_| Stop::Exhausted(Exhausted::Output))?;
+        self.vfs.take_bytes(bytes.len() as u64).map_err(|_| Stop::Exhausted(Exhausted::Output))?;
         match stream {
             Stream::Stdout => self.stdout.extend_from_slice(bytes),
             Stream::Stderr => self.stderr.extend_from_slice(bytes),

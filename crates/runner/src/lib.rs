@@ -6,7 +6,8 @@
 //! normalise  program → metered program, the same meaning on every machine
 //! compile    program → artefact              engine   the one wasmtime configuration
 //! run        artefact + task → outcome       output   outcome → descriptor
-//! preview1   WASI functions for modules      host     what they act on    vfs  files
+//! preview1   WASI functions for modules      preview2 the same for components
+//! host       what they act on                vfs      its files
 //! wall       what the runner takes away from itself
 //! ```
 //! The only crate that knows wasmtime; never linked into the daemon. Everything here may be taken
@@ -23,6 +24,7 @@ pub mod mapped;
 pub mod normalise;
 pub mod output;
 pub mod preview1;
+pub mod preview2;
 pub mod run;
 pub mod serve;
 pub mod socket;

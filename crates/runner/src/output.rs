@@ -16,9 +16,7 @@ use crate::stop::fault;
 /// A fault when the disk is full or fails.
 pub fn write(finished: &Finished, output: OwnedFd) -> Result<Reply, Fault> {
     write_all(finished, File::from(output)).map_err(|error| match error.kind() {
-        io::ErrorKind::StorageFull
-        | io::ErrorKind::QuotaExceeded
-        | io::ErrorKind::FileTooLarge => {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             fault(FaultKind::DiskFull, format!("writing the outputs: {error}"))
         }
         _ => fault(FaultKind::Internal, format!("writing the outputs: {error}")),

@@ -11,13 +11,18 @@ use std::sync::Arc;
 
 use ayni_types::{End, Exhausted, Fault, FaultKind, Fuel, TaskSpec, TrapCode};
 use ayni_wire::runner::RunOrder;
+use wasmtime::component::{self, Component, ResourceTable};
 use wasmtime::{Linker, Memory, Store, Trap};
 
+use crate::contract;
 use crate::cpu::thread_cpu_ns;
 use crate::engine::{HOST_STACK_BYTES, Meter, native_stack_bytes};
 use crate::host::Host;
-use crate::normalise::START_EXPORT;
+use crate::normalise::{
+    COMPONENT_FUEL_IMPORT, COMPONENT_LEFT_EXPORT, COMPONENT_STACK_IMPORT, START_EXPORT,
+};
 use crate::preview1::{self, Fds};
+use crate::preview2;
 use crate::socket::Socket;
 use crate::stop::{Stop, fault};
 
@@ -35,6 +40,8 @@ pub struct State {
     pub memory: Option<Memory>,
     /// Where fuel and stack are counted, once the guest is there.
     pub meter: Option<Meter>,
+    /// Preview 2 handles.
+    pub table: ResourceTable,
     /// Memory and table limits.
     pub limiter: Limiter,
 }
@@ -69,9 +76,8 @@ pub fn run(
     let program = loaded.program(task.program, order.how, stack_bytes, artefact)?;
     let native = native_stack_bytes(stack_bytes)
         .map_err(|e| fault(FaultKind::OutOfMemory, format!("{e:#}")))?;
-    let thread = std::thread::Builder::new()
-        .name("guest".to_owned())
-        .stack_size(native + HOST_STACK_BYTES);
+    let thread =
+        std::thread::Builder::new().name("guest".to_owned()).stack_size(native + HOST_STACK_BYTES);
     std::thread::scope(|scope| {
         let guest = thread
             .spawn_scoped(scope, || run_here(task, program, Arc::clone(socket)))
@@ -93,36 +99,56 @@ fn run_here(task: &TaskSpec, program: &Program, socket: Arc<Socket>) -> Result<F
     let state = State {
         host,
         fds,
+        table: handles(),
         memory: None,
         meter: None,
         limiter: Limiter::new(task.limits.memory_bytes),
     };
     let mut store = Store::new(program.engine(), state);
     store.limiter(|state| &mut state.limiter);
-    let result = match program {
+    let ran = match program {
         Program::Module(_, module) => run_module(&mut store, module, task),
+        Program::Component(_, component) => run_component(&mut store, component, task),
     };
-    let meter = store.data().meter;
-    let left = meter.map_or(0, |m| u64::try_from(m.fuel(&mut store)).unwrap_or(0));
-    let exhausted = meter.and_then(|m| m.exhausted(&mut store));
     let state = store.into_data();
-    let end = match (exhausted, result) {
-        (_, Err(error)) if fault_in(&error).is_some() => end_of(&error, &state.limiter)?,
-        (Some(what), _) => End::Exhausted(what),
-        (None, Ok(())) => End::Exit(0),
-        (None, Err(error)) => end_of(&error, &state.limiter)?,
+    let limit = task.limits.fuel.0;
+    let end = match (ran.result, ran.exhausted) {
+        (Err(error), _) if is_fault(&error) => end_of(&error, &state.limiter)?,
+        (_, Some(what)) => End::Exhausted(what),
+        _ if ran.used > limit => End::Exhausted(Exhausted::Fuel),
+        (Ok(()), None) => End::Exit(0),
+        (Err(error), None) => end_of(&error, &state.limiter)?,
     };
     let cpu_ms = thread_cpu_ns().saturating_sub(began) / 1_000_000;
     if matches!(end, End::Exhausted(_)) {
         return Ok(Finished { end, fuel: task.limits.fuel, host: None, cpu_ms });
     }
-    // A guest that ended before it began has used nothing.
-    let used = meter.map_or(0, |_| task.limits.fuel.0.saturating_sub(left));
-    let fuel = Fuel(used);
+    let fuel = Fuel(ran.used);
     Ok(Finished { end, fuel, host: Some(state.host), cpu_ms })
 }
 
-fn run_module(
+/// How a guest's functions ended, and what its counters say.
+struct Ran {
+    result: wasmtime::Result<()>,
+    exhausted: Option<Exhausted>,
+    used: u64,
+}
+
+fn run_module(store: &mut Store<State>, module: &wasmtime::Module, task: &TaskSpec) -> Ran {
+    let result = call_module(store, module, task);
+    let limit = task.limits.fuel.0;
+    match store.data().meter {
+        Some(meter) => {
+            let left = u64::try_from(meter.fuel(&mut *store)).unwrap_or(0);
+            let exhausted = meter.exhausted(&mut *store);
+            Ran { result, exhausted, used: limit.saturating_sub(left) }
+        }
+        // It ended before it began and has used nothing.
+        None => Ran { result, exhausted: None, used: 0 },
+    }
+}
+
+fn call_module(
     store: &mut Store<State>,
     module: &wasmtime::Module,
     task: &TaskSpec,
@@ -130,7 +156,8 @@ fn run_module(
     let mut linker = Linker::new(store.engine());
     preview1::link(&mut linker)?;
     let instance = linker.instantiate(&mut *store, module)?;
-    let meter = Meter::of(&instance, &mut *store)?;
+    let meter = Meter::of(&instance, &mut *store)
+        .ok_or_else(|| wasmtime::format_err!("the artefact has no counters"))?;
     store.data_mut().meter = Some(meter);
     store.data_mut().limiter.started();
     meter.set_fuel(&mut *store, task.limits.fuel.0)?;
@@ -143,11 +170,78 @@ fn run_module(
     Ok(())
 }
 
-fn fault_in(error: &wasmtime::Error) -> Option<&Fault> {
-    match error.downcast_ref::<Stop>() {
-        Some(Stop::Fault(fault)) => Some(fault),
-        _ => None,
+fn run_component(store: &mut Store<State>, component: &Component, task: &TaskSpec) -> Ran {
+    let limit = task.limits.fuel.0;
+    store.data_mut().host.fuel = limit;
+    let (result, exhausted, left) = match call_component(store, component, task) {
+        Ok(left) => (Ok(()), None, u64::try_from(left).unwrap_or(0)),
+        Err(CallError { error, left }) => {
+            let meter = Meter::after_trap(&error, &mut *store);
+            let in_dump = meter.map(|m| m.fuel(&mut *store));
+            let left = left.or(in_dump).unwrap_or(i64::MAX);
+            let exhausted = meter.and_then(|m| m.exhausted(&mut *store));
+            (Err(error), exhausted, u64::try_from(left).unwrap_or(0))
+        }
+    };
+    let by_guest = limit.saturating_sub(left);
+    let by_host = limit.saturating_sub(store.data().host.fuel);
+    Ran { result, exhausted, used: by_guest.saturating_add(by_host) }
+}
+
+/// Why a component did not end well, and the fuel it had left where that could be asked for.
+struct CallError {
+    error: wasmtime::Error,
+    left: Option<i64>,
+}
+
+impl From<wasmtime::Error> for CallError {
+    fn from(error: wasmtime::Error) -> Self {
+        Self { error, left: None }
     }
+}
+
+/// Runs a command; the fuel that its own code had left.
+fn call_component(
+    store: &mut Store<State>,
+    component: &Component,
+    task: &TaskSpec,
+) -> Result<i64, CallError> {
+    let engine = store.engine().clone();
+    let mut linker = component::Linker::new(&engine);
+    preview2::link(&mut linker, component)?;
+    let fuel = i64::try_from(task.limits.fuel.0).unwrap_or(i64::MAX);
+    let stack = i32::try_from(task.limits.stack_bytes).unwrap_or(i32::MAX);
+    linker.root().func_wrap(COMPONENT_FUEL_IMPORT, move |_, (): ()| Ok((fuel,)))?;
+    linker.root().func_wrap(COMPONENT_STACK_IMPORT, move |_, (): ()| Ok((stack,)))?;
+    let instance = linker.instantiate(&mut *store, component)?;
+    store.data_mut().limiter.started();
+    let name = component
+        .component_type()
+        .exports(&engine)
+        .map(|(name, _)| name.to_owned())
+        .find(|name| name.starts_with("wasi:cli/run@0.2."));
+    let run = name
+        .and_then(|name| instance.get_export_index(&mut *store, None, &name))
+        .and_then(|interface| instance.get_export_index(&mut *store, Some(&interface), "run"))
+        .ok_or_else(|| wasmtime::format_err!("the artefact exports no `wasi:cli/run`"))?;
+    let run = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, run)?;
+    let left = instance.get_typed_func::<(), (i64,)>(&mut *store, COMPONENT_LEFT_EXPORT)?;
+    let (said,) = run.call(&mut *store, ())?;
+    let (left,) = left.call(&mut *store, ())?;
+    match said {
+        Ok(()) => Ok(left),
+        Err(()) => Err(CallError { error: Stop::Exit(1).into(), left: Some(left) }),
+    }
+}
+
+fn handles() -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(contract::HANDLES_MAX);
+    table
+}
+
+fn is_fault(error: &wasmtime::Error) -> bool {
+    matches!(error.downcast_ref::<Stop>(), Some(Stop::Fault(_)))
 }
 
 /// What an error of wasmtime means for the task.

@@ -44,8 +44,7 @@ impl Socket {
         }
         let mut none = SendAncillaryBuffer::default();
         loop {
-            let sent =
-                sendmsg(&self.fd, &[IoSlice::new(&bytes)], &mut none, SendFlags::NOSIGNAL);
+            let sent = sendmsg(&self.fd, &[IoSlice::new(&bytes)], &mut none, SendFlags::NOSIGNAL);
             match sent {
                 Ok(_) => return Ok(()),
                 Err(rustix::io::Errno::INTR) => {}

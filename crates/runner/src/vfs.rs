@@ -143,7 +143,9 @@ pub struct Vfs {
     opened: BTreeMap<Digest, Arc<Mapped>>,
     inode_next: u64,
     serial_next: u64,
+    /// Names the guest has made, each with what it names.
     created: usize,
+    /// Those of them that are files or links under `/out`.
     out_entries: usize,
     bytes_used: u64,
     bytes_max: u64,
@@ -205,8 +207,7 @@ impl Vfs {
         ayni_wire::check_tree(&tree).map_err(|e| bad(e.to_string()))?;
         let base = self.mount(ROOT, &path.as_str()[1..], Kind::Dir(Dir::new(ROOT)));
         for entry in tree.entries {
-            let kind =
-                Kind::Blob { digest: entry.blob, declared: Some(entry.size), data: None };
+            let kind = Kind::Blob { digest: entry.blob, declared: Some(entry.size), data: None };
             self.mount(base, &entry.path, kind);
         }
         Ok(())
@@ -387,7 +388,6 @@ impl Vfs {
         }
         self.nodes[id.0 as usize] = None;
         self.free.push(id);
-        self.created -= 1;
     }
 }
 

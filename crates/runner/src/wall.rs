@@ -160,7 +160,6 @@ fn filter(
 ) -> Result<BpfProgram, WallError> {
     let bad = |e: &dyn std::fmt::Display| WallError::Filter(e.to_string());
     let arch: TargetArch = std::env::consts::ARCH.try_into().map_err(|e| bad(&e))?;
-    let filter =
-        SeccompFilter::new(rules, otherwise, matched, arch).map_err(|e| bad(&e))?;
+    let filter = SeccompFilter::new(rules, otherwise, matched, arch).map_err(|e| bad(&e))?;
     filter.try_into().map_err(|e: seccompiler::BackendError| bad(&e))
 }

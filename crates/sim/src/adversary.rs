@@ -2,9 +2,9 @@
 //! messages after its core made them. Its core itself is the one that ships.
 
 use ayni_core::Ran;
+use ayni_core::Seal as _;
 use ayni_types::Amount;
 use ayni_wire::{Message, batch_hash, digest, leaf_hash, merkle_root};
-use ayni_core::Seal as _;
 
 use crate::prng::Prng;
 use crate::seal::SimSeal;

@@ -31,6 +31,12 @@ enum Action {
         #[arg(long)]
         seeds: String,
     },
+    /// One big job on a few providers, no faults: how much the core itself takes.
+    Load {
+        /// Tasks of the job.
+        #[arg(long, default_value_t = 100_000)]
+        tasks: usize,
+    },
     /// Run one world twice and compare the hashes.
     Replay {
         /// Which.
@@ -43,6 +49,7 @@ fn main() -> anyhow::Result<()> {
     let broken = match Arguments::parse().command {
         Action::Run { seed, lines } => run(seed, lines),
         Action::Farm { seeds } => farm(&seeds)?,
+        Action::Load { tasks } => load(tasks),
         Action::Replay { seed } => replay(seed),
     };
     std::process::exit(i32::from(broken));
@@ -120,6 +127,18 @@ fn farm(seeds: &str) -> anyhow::Result<bool> {
         began.elapsed().as_secs_f64(),
     );
     Ok(broken > 0)
+}
+
+fn load(tasks: usize) -> bool {
+    let began = Instant::now();
+    let report = run_world(Knobs::load(tasks), Options::default());
+    let seconds = began.elapsed().as_secs_f64();
+    show(&report);
+    #[allow(clippy::cast_precision_loss)]
+    let rate = report.events as f64 / seconds;
+    println!("{tasks} tasks: {seconds:.1} s in all, {rate:.0} events a second, models included");
+    println!("the slowest single event took {:.0} ms (the submission)", report.slowest_ms);
+    !report.violations.is_empty()
 }
 
 fn replay(seed: u64) -> bool {

@@ -35,7 +35,6 @@ pub fn truth(task: &TaskSpec) -> Option<Outcome> {
 }
 
 /// Milliseconds and result of running `task` on a machine.
-#[must_use]
 pub fn execute(task: &TaskSpec, machine: NodeId, fuel_per_ms: u64) -> (u64, Result<Ran, Fault>) {
     let id = task_id(task);
     let picky = task.args.first().is_some_and(|a| a == "picky");

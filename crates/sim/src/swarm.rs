@@ -129,6 +129,38 @@ impl Knobs {
         }
     }
 
+    /// A calm world with one big job: for measuring.
+    #[must_use]
+    pub fn load(tasks: usize) -> Self {
+        Self {
+            requesters: 1,
+            providers: 5,
+            jobs: 1,
+            tasks,
+            odd_tasks_percent: 0,
+            repeated_percent: 0,
+            audit_ppm: 10_000,
+            home: false,
+            home_slots: 2,
+            slots_max: 32,
+            delay_ms_max: 2,
+            disk_ms_max: 2,
+            crash_percent: 0,
+            cut_percent: 0,
+            break_percent: 0,
+            disk_fail_percent: 0,
+            pause_percent: 0,
+            drain_percent: 0,
+            machine_fault_percent: 0,
+            fetch_fail_percent: 0,
+            liars: Vec::new(),
+            cancel: false,
+            open: false,
+            fault_phase_ms: 0,
+            ..Self::draw(0)
+        }
+    }
+
     /// Every node runs what it says it runs.
     #[must_use]
     pub fn is_honest(&self) -> bool {

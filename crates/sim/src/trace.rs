@@ -40,7 +40,11 @@ impl Trace {
             if lines.len() == LINES_KEPT {
                 lines.pop_front();
             }
-            lines.push_back(format!("{:>9} ms  node {node}  {}", time.0 - crate::world::EPOCH_MS, line()));
+            lines.push_back(format!(
+                "{:>9} ms  node {node}  {}",
+                time.0 - crate::world::EPOCH_MS,
+                line()
+            ));
         }
     }
 

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use ayni_core::{
     Command, CommandError, CommandId, Config, Core, Effect, Event, FetchFailure, FetchId,
-    FetchWhat, HomeConfig, JobSpec, JobState, PauseReason, ProviderConfig, Purpose,
-    Ran, Reply, RunId, Tuning,
+    FetchWhat, HomeConfig, JobSpec, JobState, PauseReason, ProviderConfig, Purpose, Ran, Reply,
+    RunId, Tuning,
 };
 use ayni_types::{
     Amount, Digest, EngineBuild, EngineId, Fault, FaultKind, Fuel, JobId, Limits, NodeAddr, NodeId,
@@ -54,6 +54,8 @@ pub enum Planted {
     AckBeforeSync,
     /// A crash forgets the last durable batch.
     LosesTail,
+    /// The first provider's runner errs on every task, and the checkers are not told.
+    HiddenLiar,
 }
 
 /// What came of a world.
@@ -79,6 +81,8 @@ pub struct Report {
     pub mismatches: u32,
     /// Results run again.
     pub reruns: u32,
+    /// Real milliseconds of the slowest call into a core. Not part of the trace.
+    pub slowest_ms: f64,
     /// The last lines of the trace, if asked for.
     pub lines: Vec<String>,
 }
@@ -202,10 +206,15 @@ struct World {
     crashes: u32,
     commands: u64,
     healed: bool,
+    /// For measuring only; decides nothing.
+    slowest: std::time::Duration,
 }
 
 impl World {
-    fn new(knobs: Knobs, options: Options) -> Self {
+    fn new(mut knobs: Knobs, options: Options) -> Self {
+        if options.planted == Some(Planted::HiddenLiar) {
+            knobs.liars.clear();
+        }
         let mut chance = Prng::new(knobs.seed, "world");
         let count = knobs.requesters + knobs.providers;
         let id = |at: usize| NodeId(Prng::new(knobs.seed, &format!("node {at}")).seed());
@@ -213,7 +222,11 @@ impl World {
         let mut nodes = Vec::new();
         for at in 0..count {
             let provides = at >= knobs.requesters;
-            let strategy = knobs.liars.iter().find(|(n, _)| *n == at).map(|(_, s)| *s);
+            let mut strategy = knobs.liars.iter().find(|(n, _)| *n == at).map(|(_, s)| *s);
+            if options.planted == Some(Planted::HiddenLiar) {
+                let liar = Strategy::WrongOutcome { percent: 100 };
+                strategy = (at == knobs.requesters).then_some(liar);
+            }
             let fuel_per_ms = chance.between(300_000, 3_000_000);
             let config = config(&knobs, &mut chance, id(at), id(directory), provides);
             nodes.push(Node {
@@ -252,6 +265,7 @@ impl World {
             crashes: 0,
             commands: 0,
             healed: false,
+            slowest: std::time::Duration::ZERO,
             nodes,
             knobs,
             options,
@@ -268,14 +282,15 @@ impl World {
         }
         self.schedule_at(self.now + FAULT_TICK_MS, 0, Happening::FaultTick);
         let give_up = self.give_up_at();
-        let mut settled_at = None;
+        let (mut settled_at, mut look_at) = (None, 0);
         while let Some(Reverse(next)) = self.heap.pop() {
             if !self.violations.is_empty() {
                 return;
             }
             self.now = self.now.max(next.at);
-            if settled_at.is_none() && self.is_settled() {
-                settled_at = Some(self.now);
+            if settled_at.is_none() && self.now >= look_at {
+                look_at = self.now + 1_000;
+                settled_at = self.is_settled().then_some(self.now);
             }
             if settled_at.is_some_and(|at| self.now > at + COOL_DOWN_MS) {
                 break;
@@ -403,7 +418,9 @@ impl World {
     /// Gives a core an event and does what it asks for.
     fn handle(&mut self, at: usize, event: Event) {
         let Some(core) = &mut self.nodes[at].core else { return };
+        let began = std::time::Instant::now();
         core.handle(Time(self.now), event);
+        self.slowest = self.slowest.max(began.elapsed());
         self.pump(at);
     }
 
@@ -588,11 +605,7 @@ impl World {
             blobs.iter().all(|b| self.nodes[peer].blobs.contains(b)).then_some((peer, epoch))
         });
         let delay = if blobs.is_empty() { 1 } else { 2 * self.delay() };
-        self.schedule_at(
-            self.now + delay,
-            at,
-            Happening::Fetched { fetch, source, blobs, failed },
-        );
+        self.schedule_at(self.now + delay, at, Happening::Fetched { fetch, source, blobs, failed });
     }
 
     fn fetched(
@@ -603,8 +616,7 @@ impl World {
         blobs: Vec<Digest>,
         failed: bool,
     ) {
-        let reachable =
-            source.is_some_and(|(peer, epoch)| self.net.epoch(at, peer) == Some(epoch));
+        let reachable = source.is_some_and(|(peer, epoch)| self.net.epoch(at, peer) == Some(epoch));
         let fine = blobs.is_empty() || (reachable && !failed);
         self.trace.add(Time(self.now), at, 8, &[u8::from(fine)]);
         let result = if fine {
@@ -712,6 +724,7 @@ impl World {
                 self.violations.push(violation);
             }
         }
+        node.durable.crashed();
         if self.options.planted == Some(Planted::LosesTail) {
             node.disk.forget_last();
         }
@@ -761,18 +774,16 @@ impl World {
             self.schedule_at(self.now + lasts, at, Happening::DiskMends);
         }
         let providers = self.knobs.providers as u64;
-        let provider = |p: &mut Prng| {
-            self.knobs.requesters + usize::try_from(p.below(providers)).unwrap_or(0)
-        };
+        let provider =
+            |p: &mut Prng| self.knobs.requesters + usize::try_from(p.below(providers)).unwrap_or(0);
         if self.faults.percent(self.knobs.pause_percent) {
             let at = provider(&mut self.faults);
             let lasts = self.faults.between(500, 20_000);
             self.command(at, Command::Pause { reason: PauseReason::Owner });
             self.schedule_at(self.now + lasts, at, Happening::Resume);
         }
-        let provider = |p: &mut Prng| {
-            self.knobs.requesters + usize::try_from(p.below(providers)).unwrap_or(0)
-        };
+        let provider =
+            |p: &mut Prng| self.knobs.requesters + usize::try_from(p.below(providers)).unwrap_or(0);
         if self.faults.percent(self.knobs.drain_percent) {
             let at = provider(&mut self.faults);
             self.nodes[at].draining = true;
@@ -787,6 +798,9 @@ impl World {
         for at in 0..self.nodes.len() {
             self.nodes[at].disk.broken = false;
             self.nodes[at].dies_in = None;
+            if self.nodes[at].draining && self.nodes[at].core.is_some() {
+                self.crash(at);
+            }
             if self.nodes[at].core.is_none() {
                 self.start(at);
             } else {
@@ -847,15 +861,13 @@ impl World {
             self.violations.extend(self.nodes[at].durable.check_reply(reply));
             if *reply == Reply::Drained && self.nodes[at].draining {
                 // A drained node goes away and comes back as new.
-                self.nodes[at].draining = false;
                 self.nodes[at].dies_in = Some(0);
                 self.nodes[at].wake_at = None;
                 self.schedule_at(self.now + 1, at, Happening::Wake(self.now + 1));
                 self.nodes[at].wake_at = Some(self.now + 1);
             }
         }
-        let Some(client) =
-            self.clients.iter_mut().find(|c| c.node == at && c.pending == Some(id))
+        let Some(client) = self.clients.iter_mut().find(|c| c.node == at && c.pending == Some(id))
         else {
             return;
         };
@@ -923,17 +935,22 @@ impl World {
             self.knobs.liars.iter().filter_map(|(n, _)| Some(self.nodes.get(*n)?.id)).collect();
         let mut found = Vec::new();
         for client in &self.clients {
-            let Some(core) = &self.nodes[client.node].core else { continue };
-            let told = &self.nodes[client.node].told;
+            let node = &self.nodes[client.node];
+            let (Some(core), told) = (&node.core, &node.told) else { continue };
             found.extend(told.at_end(core, client.job, &client.tasks, &self.knobs));
-            found.extend(truth::at_end(core, client.job, &client.tasks, &self.knobs, &liars));
+            found.extend(truth::at_end(
+                core,
+                client.job,
+                &client.tasks,
+                &self.knobs,
+                &liars,
+                node.id,
+            ));
         }
         for (at, node) in self.nodes.iter().enumerate() {
             let Some(core) = &node.core else { continue };
             let sizes = core.sizes();
-            if sizes.hires + sizes.grants + sizes.tenant_work + sizes.home_runs > 0
-                || sizes.journal_backlog > 0
-            {
+            if sizes.hires + sizes.grants + sizes.tenant_work + sizes.home_runs > 0 {
                 let text = format!("node {at} still holds {sizes:?} when all is done");
                 found.push(Violation::new("nothing is left behind", text));
             }
@@ -961,13 +978,20 @@ impl World {
             reruns,
             crashes: self.crashes,
             mismatches: self.nodes.iter().map(|n| n.told.mismatches).sum(),
+            slowest_ms: self.slowest.as_secs_f64() * 1_000.0,
             lines: self.trace.lines(),
             violations: self.violations,
         }
     }
 }
 
-fn config(knobs: &Knobs, chance: &mut Prng, node: NodeId, directory: NodeId, provides: bool) -> Config {
+fn config(
+    knobs: &Knobs,
+    chance: &mut Prng,
+    node: NodeId,
+    directory: NodeId,
+    provides: bool,
+) -> Config {
     let addr = |node| NodeAddr { node, direct: Vec::new(), relay: None };
     let build = EngineBuild { digest: digest(b"runner"), version: "model".to_owned() };
     Config {

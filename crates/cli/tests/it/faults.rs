@@ -72,6 +72,6 @@ fn a_requester_that_is_killed_goes_on_where_it_was() {
         .map(|task| number(&task["attempts"]))
         .sum();
     eprintln!("{attempts} assignments for 200 tasks");
-    let (code, _, _) = run(&mut network.ayni(&["shutdown"]));
+    let (code, _, _) = run(&mut network.ayni(&["stop"]));
     assert_eq!(code, Some(0));
 }

@@ -58,9 +58,8 @@ fn a_job_runs_on_others_and_again_for_nothing_and_its_receipts_hold() {
     // A receipt holds, and none of its altered forms.
     let receipt = network.dir.path().join("out/7/receipt");
     if receipt.exists() {
-        let verify = |file: &std::path::Path| {
-            run(network.ayni(&["verify", "--re-execute"]).arg(file)).0
-        };
+        let verify =
+            |file: &std::path::Path| run(network.ayni(&["verify", "--re-execute"]).arg(file)).0;
         assert_eq!(verify(&receipt), Some(0));
         let mut bytes = fs::read(&receipt).expect("receipt");
         let middle = bytes.len() / 2;
@@ -76,7 +75,8 @@ fn a_provider_that_lies_is_named_and_none_of_its_lies_is_left() {
     let network = Network::start(3, &["--cheat", "2:digit"]);
     let program = echo(network.dir.path());
     let (code, _, stderr) = run(network.ayni(&["run"]).arg(&program).args([
-        "--id", JOB, "--range", "0..60", "--step", "1", "--audit", "0.25", "-o", "out", "--", "{start}",
+        "--id", JOB, "--range", "0..60", "--step", "1", "--audit", "0.25", "-o", "out", "--",
+        "{start}",
     ]));
     assert_eq!(code, Some(0), "{stderr}");
     check_outputs(&network.dir.path().join("out"), 60);

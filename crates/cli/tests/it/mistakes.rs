@@ -14,7 +14,11 @@ fn each_mistake_is_named_with_a_hint() {
     fs::write(path.join("rows.csv"), "alpha,beta\n1,2\n").expect("written");
     fs::write(path.join("empty.csv"), "alpha\n").expect("written");
     fs::create_dir(path.join("in")).expect("made");
-    program(path, "import.wasm", r#"(module (import "env" "launch_missiles" (func)) (memory (export "memory") 1) (func (export "_start")))"#);
+    program(
+        path,
+        "import.wasm",
+        r#"(module (import "env" "launch_missiles" (func)) (memory (export "memory") 1) (func (export "_start")))"#,
+    );
     fs::write(path.join("bad.toml"), "program = \"echo.wasm\"\nprovders = 3\n").expect("written");
     let home = path.join("home");
     let cases: &[(&[&str], &str, i32)] = &[
@@ -38,12 +42,15 @@ fn each_mistake_is_named_with_a_hint() {
         let (code, stdout, stderr) =
             run(ayni().current_dir(path).arg("--home").arg(&home).args(*args));
         assert!(stderr.contains(part), "ayni {args:?}: `{stderr}` does not name `{part}`");
-        assert!(stderr.contains("hint:") || stderr.contains("tip:") || *expected == 64, "ayni {args:?}: no hint in `{stderr}`");
+        assert!(
+            stderr.contains("hint:") || stderr.contains("tip:") || *expected == 64,
+            "ayni {args:?}: no hint in `{stderr}`"
+        );
         assert_eq!(code, Some(*expected), "ayni {args:?}: {stderr}");
         assert!(stdout.is_empty(), "ayni {args:?} printed `{stdout}`");
         assert!(!stderr.contains("panicked"), "{stderr}");
     }
-    let _ = run(ayni().arg("--home").arg(&home).arg("shutdown"));
+    let _ = run(ayni().arg("--home").arg(&home).arg("stop"));
 }
 
 #[test]
@@ -56,6 +63,6 @@ fn a_second_daemon_on_one_home_is_refused() {
     let (code, _, stderr) = run(ayni().arg("--home").arg(&home).arg("daemon"));
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("another daemon") && stderr.contains("hint:"), "{stderr}");
-    let (code, _, stderr) = run(ayni().arg("--home").arg(&home).arg("shutdown"));
+    let (code, _, stderr) = run(ayni().arg("--home").arg(&home).arg("stop"));
     assert_eq!(code, Some(0), "{stderr}");
 }

@@ -105,7 +105,8 @@ impl Network {
     pub(crate) fn wait_for(&self, id: &str, what: &str, done: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {
-            let (code, stdout, _) = run(self.ayni(&["--json", "job", "show", id]).stderr(Stdio::null()));
+            let (code, stdout, _) =
+                run(self.ayni(&["--json", "job", "show", id]).stderr(Stdio::null()));
             if code == Some(0) {
                 let job = serde_json::from_str(&stdout).expect("a job is JSON");
                 if done(&job) {

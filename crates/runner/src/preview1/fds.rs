@@ -48,7 +48,12 @@ impl Fds {
     /// The three standard streams and `/` as descriptor 3.
     pub fn new(vfs: &mut Vfs) -> Self {
         let stream = |target, rights| {
-            Some(Fd { target, rights: rights | RIGHT_POLL | RIGHT_FILESTAT_GET, inheriting: 0, flags: 0 })
+            Some(Fd {
+                target,
+                rights: rights | RIGHT_POLL | RIGHT_FILESTAT_GET,
+                inheriting: 0,
+                flags: 0,
+            })
         };
         let mut root = Fd::open(vfs, ROOT, 0, 0);
         if let Target::Dir { preopened, .. } = &mut root.target {

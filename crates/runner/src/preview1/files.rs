@@ -8,6 +8,9 @@ use crate::errno::{Errno, HostResult};
 use crate::host::Stream;
 use crate::vfs::{FileKind, NodeId, Stat};
 
+/// Entries of a listing that are remembered for resuming it.
+const LISTED_KEPT: usize = 4;
+
 pub(super) fn file_type(kind: FileKind) -> u8 {
     match kind {
         FileKind::Dir => 3,
@@ -305,7 +308,14 @@ impl Guest<'_> {
         }
     }
 
-    pub(super) fn fd_readdir(&mut self, fd: u32, at: u32, len: u32, cookie: u64, out: u32) -> Reply {
+    pub(super) fn fd_readdir(
+        &mut self,
+        fd: u32,
+        at: u32,
+        len: u32,
+        cookie: u64,
+        out: u32,
+    ) -> Reply {
         let dir = self.fds.dir(fd)?;
         self.host.charge_bytes(u64::from(len))?;
         self.memory.bytes(at, len)?;
@@ -331,19 +341,15 @@ impl Guest<'_> {
             }
         }
         if let Target::Dir { listed: last, .. } = &mut self.fds.fd(fd)?.target {
-            *last = listed;
+            // A reader goes on after the last entry it has whole, which is one of these.
+            *last = listed.split_off(listed.len().saturating_sub(LISTED_KEPT));
         }
         Ok(self.memory.set_u32(out, room.used)?)
     }
 
     /// The name after which a listing goes on; remembered from the call before, so that removing
     /// what was listed does not skip what was not.
-    fn resume_name(
-        &mut self,
-        fd: u32,
-        dir: NodeId,
-        cookie: u64,
-    ) -> HostResult<Option<String>> {
+    fn resume_name(&mut self, fd: u32, dir: NodeId, cookie: u64) -> HostResult<Option<String>> {
         if cookie <= 2 {
             return Ok(None);
         }

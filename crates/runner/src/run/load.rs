@@ -8,8 +8,10 @@ use std::os::fd::OwnedFd;
 
 use ayni_types::{Digest, Fault, FaultKind};
 use ayni_wire::runner::CompileHow;
+use wasmtime::component::Component;
 use wasmtime::{Engine, Module, Precompiled};
 
+use crate::check::ProgramKind;
 use crate::engine::engine;
 use crate::mapped::Mapped;
 use crate::stop::fault;
@@ -22,6 +24,8 @@ const ARTEFACT_BYTES_MAX: u64 = 2 << 30;
 pub enum Program {
     /// A preview 1 command.
     Module(Engine, Module),
+    /// A preview 2 command.
+    Component(Engine, Component),
 }
 
 impl Program {
@@ -29,7 +33,7 @@ impl Program {
     #[must_use]
     pub fn engine(&self) -> &Engine {
         match self {
-            Self::Module(engine, _) => engine,
+            Self::Module(engine, _) | Self::Component(engine, _) => engine,
         }
     }
 }
@@ -55,9 +59,7 @@ impl Loaded {
         };
         if !self.0.as_ref().is_some_and(same) {
             self.0 = None;
-            let engine = engine(how, stack_bytes)
-                .map_err(|e| fault(FaultKind::Internal, format!("no engine for {how:?}: {e:#}")))?;
-            self.0 = Some((digest, how, stack_bytes, load(engine, artefact)?));
+            self.0 = Some((digest, how, stack_bytes, load(how, stack_bytes, artefact)?));
         }
         self.0
             .as_ref()
@@ -66,21 +68,33 @@ impl Loaded {
     }
 }
 
-fn load(engine: Engine, artefact: OwnedFd) -> Result<Program, Fault> {
+fn load(how: CompileHow, stack_bytes: u32, artefact: OwnedFd) -> Result<Program, Fault> {
     let bad = |why: String| fault(FaultKind::Internal, format!("the artefact: {why}"));
-    let bytes =
-        Mapped::whole(&artefact, ARTEFACT_BYTES_MAX).map_err(|e| bad(e.to_string()))?;
+    let engine = |kind| {
+        engine(how, kind, stack_bytes)
+            .map_err(|e| fault(FaultKind::Internal, format!("no engine for {how:?}: {e:#}")))
+    };
+    let bytes = Mapped::whole(&artefact, ARTEFACT_BYTES_MAX).map_err(|e| bad(e.to_string()))?;
+    // SAFETY of both `deserialize`s: wasmtime demands bytes that its own `serialize` made,
+    // unmodified. The daemon hands over only artefacts whose keyed hash it has checked on this very
+    // descriptor, made by a runner of this build that compiled in a jail of its own; they are not
+    // written after that. Should that fail, the outer jail still stands.
     match Engine::detect_precompiled(&bytes) {
         Some(Precompiled::Module) => {
             drop(bytes);
-            // SAFETY: wasmtime demands bytes that its own `serialize` made, unmodified. The daemon
-            // hands over only artefacts whose keyed hash it has checked on this very descriptor,
-            // made by a runner of this build that compiled in a jail of its own; they are not
-            // written after that. Should that fail, the outer jail still stands.
+            let engine = engine(ProgramKind::Module)?;
+            // SAFETY: as said above.
             let module = unsafe { Module::deserialize_open_file(&engine, File::from(artefact)) };
             let module = module.map_err(|e| bad(format!("{e:#}")))?;
             Ok(Program::Module(engine, module))
         }
-        Some(Precompiled::Component) | None => Err(bad("is not compiled code".to_owned())),
+        Some(Precompiled::Component) => {
+            let engine = engine(ProgramKind::Component)?;
+            // SAFETY: as said above.
+            let component = unsafe { Component::deserialize(&engine, &*bytes) };
+            let component = component.map_err(|e| bad(format!("{e:#}")))?;
+            Ok(Program::Component(engine, component))
+        }
+        None => Err(bad("is not compiled code".to_owned())),
     }
 }

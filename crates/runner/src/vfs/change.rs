@@ -54,10 +54,7 @@ impl Vfs {
             return Err(Errno::Exist.into());
         }
         let area = self.room_for_entry(at)?;
-        if self.created >= contract::CREATED_FILES_MAX {
-            return Err(Errno::NoSpace.into());
-        }
-        self.created += 1;
+        self.room_for_name(area)?;
         let node = self.add(area, kind);
         self.enter_counted(at.dir, &at.name, node);
         Ok(node)
@@ -77,13 +74,18 @@ impl Vfs {
         if self.path_bytes(at.dir) + 1 + at.name.len() >= limits::GUEST_PATH_BYTES_MAX {
             return Err(Errno::NameTooLong);
         }
-        if area == Area::Out && self.out_entries >= contract::OUT_FILES_MAX {
-            return Err(Errno::NoSpace);
-        }
         Ok(area)
     }
 
+    /// Checks that one more name fits.
+    fn room_for_name(&self, area: Area) -> Result<(), Errno> {
+        let out_full = area == Area::Out && self.out_entries >= contract::OUT_FILES_MAX;
+        let full = self.created >= contract::CREATED_FILES_MAX;
+        if out_full || full { Err(Errno::NoSpace) } else { Ok(()) }
+    }
+
     fn enter_counted(&mut self, dir: NodeId, name: &str, node: NodeId) {
+        self.created += 1;
         if self.node(dir).area == Area::Out && self.kind(node) != FileKind::Dir {
             self.out_entries += 1;
         }
@@ -94,6 +96,7 @@ impl Vfs {
     fn leave(&mut self, dir: NodeId, name: &str) {
         let now = self.now_ns;
         let Some(entry) = self.dir_mut(dir).entries.remove(name) else { return };
+        self.created -= 1;
         self.node_mut(dir).touch(now);
         if self.node(dir).area == Area::Out && self.kind(entry.node) != FileKind::Dir {
             self.out_entries -= 1;
@@ -171,10 +174,7 @@ impl Vfs {
         if self.node(node).area != area {
             return Err(Errno::OtherDevice.into());
         }
-        // A name costs as much memory as a file.
-        if self.node(node).links >= 1_000 {
-            return Err(Errno::TooManyLinks.into());
-        }
+        self.room_for_name(area)?;
         self.enter_counted(to.dir, &to.name, node);
         Ok(())
     }
@@ -216,10 +216,7 @@ impl Vfs {
                 _ => {}
             }
         } else {
-            let out_entries = std::mem::take(&mut self.out_entries);
-            let room = self.room_for_entry(to);
-            self.out_entries = out_entries;
-            room?;
+            self.room_for_entry(to)?;
         }
         if moved_dir {
             self.check_dir_move(node, to)?;

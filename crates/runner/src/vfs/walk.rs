@@ -145,17 +145,17 @@ impl Vfs {
         use std::ops::Bound::{Excluded, Unbounded};
         let from = after.map_or(Unbounded, Excluded);
         let here = self.dir(dir).ok_or(Errno::NotDir)?;
-        let range = |d: &Dir| -> Vec<(String, super::Entry)> {
+        let range = |d: &Dir, hidden: Option<&Dir>| -> Vec<(String, super::Entry)> {
             d.entries
                 .range::<str, _>((from, Unbounded))
+                .filter(|(name, _)| !hidden.is_some_and(|h| h.entries.contains_key(*name)))
                 .take(count)
                 .map(|(name, entry)| (name.clone(), *entry))
                 .collect()
         };
-        let mut found = range(here);
+        let mut found = range(here, None);
         if dir == ROOT {
-            let below = self.dir(OUT).map(range).unwrap_or_default();
-            found.extend(below.into_iter().filter(|(n, _)| !here.entries.contains_key(n)));
+            found.extend(self.dir(OUT).map(|out| range(out, Some(here))).unwrap_or_default());
             found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
             found.truncate(count);
         }
@@ -164,12 +164,7 @@ impl Vfs {
             .into_iter()
             .map(|(name, entry)| {
                 let node = self.node(entry.node);
-                Listed {
-                    serial: entry.serial,
-                    name,
-                    inode: node.inode,
-                    kind: node.file_kind(),
-                }
+                Listed { serial: entry.serial, name, inode: node.inode, kind: node.file_kind() }
             })
             .collect())
     }

@@ -87,7 +87,7 @@ impl Runner {
         self.send(&request, &[holding(program).as_fd(), artefact.as_fd()]);
         match self.receive() {
             Some(Reply::Compiled { artefact_bytes }) => {
-                assert_eq!(artefact.metadata().unwrap().len(), artefact_bytes);
+                assert_eq!(artefact.metadata().expect("its length").len(), artefact_bytes);
                 Ok(artefact)
             }
             Some(Reply::Invalid(report)) => Err(report),
@@ -158,12 +158,12 @@ impl Runner {
     #[allow(dead_code)]
     pub fn hang_up(mut self) -> std::process::ExitStatus {
         self.socket = None;
-        self.child.wait().unwrap()
+        self.child.wait().expect("it ends")
     }
 
     #[allow(dead_code)]
     pub fn wait(mut self) -> std::process::ExitStatus {
-        self.child.wait().unwrap()
+        self.child.wait().expect("it ends")
     }
 
     #[allow(dead_code)]
@@ -187,11 +187,13 @@ pub fn holding(bytes: &[u8]) -> File {
 
 fn collect(output: &File, at: Section) -> Ran {
     let take = |section: Section| {
-        let mut bytes = vec![0; usize::try_from(section.bytes).unwrap()];
-        output.read_exact_at(&mut bytes, section.offset).unwrap();
+        let mut bytes =
+            vec![0; usize::try_from(section.bytes).expect("a section that fits memory")];
+        output.read_exact_at(&mut bytes, section.offset).expect("a section that is there");
         bytes
     };
-    let blob = |bytes: &[u8]| BlobRef { digest: ayni_wire::digest(bytes), size: bytes.len() as u64 };
+    let blob =
+        |bytes: &[u8]| BlobRef { digest: ayni_wire::digest(bytes), size: bytes.len() as u64 };
     let report: RunReport = ayni_wire::decode(&take(at)).expect("a canonical report");
     let stdout = take(report.stdout);
     let stderr = take(report.stderr);
@@ -201,7 +203,10 @@ fn collect(output: &File, at: Section) -> Ran {
         fuel: report.fuel,
         stdout: blob(&stdout),
         stderr: blob(&stderr),
-        files: files.iter().map(|(path, b)| OutFile { path: path.clone(), blob: blob(b) }).collect(),
+        files: files
+            .iter()
+            .map(|(path, b)| OutFile { path: path.clone(), blob: blob(b) })
+            .collect(),
     };
     Ran { outcome, stdout, stderr, files }
 }

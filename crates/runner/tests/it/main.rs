@@ -1,5 +1,7 @@
 //! The runner as the daemon sees it: a process behind a socket.
 
+mod components;
+mod corpus;
 #[allow(unreachable_pub)]
 mod guests;
 #[allow(unreachable_pub)]

@@ -44,26 +44,16 @@ fn programs_that_cannot_run_are_told_why() {
         ),
         (text("(module)"), &["`_start`"]),
         (text(r#"(module (func (export "_initialize")))"#), &["reactor"]),
+        (text(r#"(module (memory 1 1 shared) (func (export "_start")))"#), &["threads"]),
         (
-            text(r#"(module (memory 1 1 shared) (func (export "_start")))"#),
-            &["threads"],
-        ),
-        (
-            text(
-                r#"(module (tag) (func (export "_start") (try_table (catch_all 0))))"#,
-            ),
+            text(r#"(module (tag) (func (export "_start") (try_table (catch_all 0))))"#),
             &["exception"],
         ),
         (
-            text(
-                r#"(module (tag $e) (func (export "_start") try catch $e end))"#,
-            ),
+            text(r#"(module (tag $e) (func (export "_start") try catch $e end))"#),
             &["legacy exception", "hint"],
         ),
-        (
-            text(r#"(module (memory i64 1) (func (export "_start")))"#),
-            &["64-bit memory"],
-        ),
+        (text(r#"(module (memory i64 1) (func (export "_start")))"#), &["64-bit memory"]),
     ];
     let mut runner = Runner::start(RUNNER);
     for (program, parts) in cases {
@@ -106,8 +96,7 @@ fn one_runner_serves_many_requests() {
         ))
         .unwrap()
     });
-    let artefacts =
-        programs.each_ref().map(|p| runner.compile(p, CompileHow::Optimised).unwrap());
+    let artefacts = programs.each_ref().map(|p| runner.compile(p, CompileHow::Optimised).unwrap());
     for round in 0..20 {
         let which = round % 2;
         let ran = runner
@@ -155,8 +144,8 @@ fn what_is_not_an_artefact_is_a_fault() {
 fn started_by_hand_it_says_who_starts_it() {
     let run = |args: &[&str]| {
         let output = std::process::Command::new(RUNNER).args(args).output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap()
-            + &String::from_utf8(output.stderr).unwrap();
+        let text =
+            String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
         (output.status.code(), text)
     };
     let (code, text) = run(&["--version"]);
@@ -171,9 +160,8 @@ fn started_by_hand_it_says_who_starts_it() {
 fn the_inner_wall_stands() {
     let runner = Runner::start(RUNNER);
     let status = std::fs::read_to_string(format!("/proc/{}/status", runner.pid())).unwrap();
-    let line = |name: &str| {
-        status.lines().find_map(|l| l.strip_prefix(name)).map(|v| v.trim().to_owned())
-    };
+    let line =
+        |name: &str| status.lines().find_map(|l| l.strip_prefix(name)).map(|v| v.trim().to_owned());
     assert_eq!(line("NoNewPrivs:").as_deref(), Some("1"));
     assert_eq!(line("Seccomp:").as_deref(), Some("2"));
 }

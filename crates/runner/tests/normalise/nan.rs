@@ -51,7 +51,7 @@ fn compare(seed: u64) -> bool {
     let normalised = normalise(&original).unwrap().module;
     let mut fuel = None;
     for back in [Back::Plain, Back::Winch, Back::Optimised] {
-        if back == Back::Optimised && seed % OPTIMISED_EVERY != 0 {
+        if back == Back::Optimised && !seed.is_multiple_of(OPTIMISED_EVERY) {
             continue;
         }
         let module = Module::new(engine(back), &normalised).unwrap();

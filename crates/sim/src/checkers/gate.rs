@@ -37,6 +37,11 @@ impl Durable {
         }
     }
 
+    /// What was written and not durable is gone.
+    pub fn crashed(&mut self) {
+        self.written.clear();
+    }
+
     /// Records became durable.
     ///
     /// # Errors

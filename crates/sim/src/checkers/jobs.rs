@@ -71,19 +71,23 @@ impl Told {
 
     /// The node restarted: what was told must still be so.
     #[must_use]
-    pub fn after_restart(&self, core: &Core, knobs: &Knobs) -> Option<Violation> {
+    pub fn after_restart(&mut self, core: &Core, knobs: &Knobs) -> Option<Violation> {
         for job in self.jobs.keys() {
             if core.job(*job).is_none() {
                 return Some(Violation::new("no job is lost", format!("{job} is gone")));
             }
         }
-        for ((job, index), digest) in &self.accepted {
+        for ((job, index), digest) in &mut self.accepted {
             let task = core.task(*job, *index);
             let kept = task.as_ref().is_some_and(|t| t.outcome_digest == Some(*digest));
             // A result whose provider was caught lying may be on its way to be replaced.
             if !kept && knobs.is_honest() {
                 let text = format!("{job}/{index} was accepted and is {task:?} after a restart");
                 return Some(Violation::new(PROMISE, text));
+            }
+            // News that a crash swallowed is read again.
+            if let Some(now) = task.and_then(|t| t.outcome_digest) {
+                *digest = now;
             }
         }
         for (job, index) in self.failed.keys() {
@@ -102,7 +106,13 @@ impl Told {
 
     /// Everything has settled: each task of each job ended once, and the counts add up.
     #[must_use]
-    pub fn at_end(&self, core: &Core, job: JobId, specs: &[TaskSpec], knobs: &Knobs) -> Vec<Violation> {
+    pub fn at_end(
+        &self,
+        core: &Core,
+        job: JobId,
+        specs: &[TaskSpec],
+        knobs: &Knobs,
+    ) -> Vec<Violation> {
         let mut found = Vec::new();
         let mut wrong = |text: String| found.push(Violation::new(PROMISE, text));
         let Some(view) = core.job(job) else {
@@ -131,7 +141,10 @@ impl Told {
                 TaskState::Failed => {
                     let good = !matches!(spec.args[0].as_str(), "never" | "picky" | "slow");
                     if good && knobs.machines_are_sound() && knobs.is_honest() {
-                        wrong(format!("{job}/{index} is a good task and failed: {:?}", task.failure));
+                        wrong(format!(
+                            "{job}/{index} is a good task and failed: {:?}",
+                            task.failure
+                        ));
                     }
                 }
                 TaskState::Dropped if cancelled => {}

@@ -1,12 +1,12 @@
 //! Promise: accepted results are right, always if nobody lies, and with every result audited even
 //! if somebody does; receipts fit them, and evidence names liars only.
 
-use ayni_core::{Core, Seal as _};
+use ayni_core::{Core, JobState, Seal as _};
 use ayni_types::{JobId, NodeId, TaskSpec};
 use ayni_wire::{batch_hash, leaf_hash, outcome_digest, verify_proof};
 
 use super::Violation;
-use crate::runner::truth;
+use crate::runner::{execute, truth};
 use crate::seal::SimSeal;
 use crate::swarm::Knobs;
 
@@ -20,14 +20,19 @@ pub fn at_end(
     specs: &[TaskSpec],
     knobs: &Knobs,
     liars: &[NodeId],
+    home: NodeId,
 ) -> Vec<Violation> {
     let mut found = Vec::new();
-    let must_be_right = knobs.is_honest() || knobs.audit_ppm == 1_000_000;
+    // A cancelled job keeps what it has, audited or not.
+    let whole = core.job(job).is_some_and(|j| j.state == JobState::Ended);
+    let must_be_right = knobs.is_honest() || (knobs.audit_ppm == 1_000_000 && whole);
     for (index, spec) in (0..).zip(specs) {
         let Some(task) = core.task(job, index) else { continue };
         let Some(outcome) = &task.outcome else { continue };
         let right = truth(spec).as_ref() == Some(outcome);
-        if !right && (must_be_right || task.audited) {
+        // What home's own machine can't execute can't be audited there, and is labelled so.
+        let auditable = execute(spec, home, u64::MAX).1.is_ok();
+        if !right && ((must_be_right && auditable) || task.audited) {
             let text = format!("{job}/{index} is wrong ({})", task.verification);
             found.push(Violation::new(PROMISE, text));
         }

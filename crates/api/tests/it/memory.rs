@@ -1,0 +1,200 @@
+//! A node that keeps blobs, jobs' names and a few events in memory, and refuses the rest.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use axum::body::Bytes;
+use ayni_api::json::{
+    BlobStored, CheckJson, Doctor, EventJson, EventKind, EvidenceList, ExecReport, Identity,
+    JobAccepted, JobCounts, JobDetail, JobList, JobRequest, JobState, JobSummary, Joined,
+    NodeAddrJson, OfferList, PeerList, ProviderStatus, Schema, Status, TaskDetail, TaskFilter,
+    TaskList, TasksAdded, Text, TicketJson, VerifyReport, Why,
+};
+use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
+use ayni_types::{Digest, JobId, NodeAddr, NodeId, TaskSpec};
+use ayni_wire::ReceiptFile;
+use futures_util::StreamExt as _;
+
+/// Events that are remembered: ids 5 to 7.
+const REMEMBERED: std::ops::RangeInclusive<u64> = 5..=7;
+
+#[derive(Default)]
+pub(crate) struct Memory {
+    blobs: Mutex<BTreeMap<Digest, Bytes>>,
+    jobs: Mutex<BTreeMap<JobId, (String, u32)>>,
+}
+
+fn unknown<T>(job: JobId) -> Result<T, ApiError> {
+    Err(ApiError::new(codes::JOB_UNKNOWN, format!("no job {job} here")))
+}
+
+impl Backend for Memory {
+    fn ready(&self) -> bool {
+        true
+    }
+    async fn status(&self) -> Result<Status, ApiError> {
+        Err(ApiError::internal(&std::io::Error::other("a bug")))
+    }
+    async fn identity(&self) -> Result<Identity, ApiError> {
+        let node = Text(NodeId([7; 32]));
+        Ok(Identity {
+            schema: Schema,
+            node,
+            addr: NodeAddrJson { node, direct: vec![], relay: None },
+        })
+    }
+    async fn peers(&self) -> Result<PeerList, ApiError> {
+        Ok(PeerList { schema: Schema, peers: vec![] })
+    }
+    async fn join_ticket(&self, ticket: String) -> Result<Joined, ApiError> {
+        Err(ApiError::new(codes::NET_TICKET, format!("not a join ticket: {ticket}")))
+    }
+    async fn join_addr(&self, addr: NodeAddr) -> Result<Joined, ApiError> {
+        Ok(Joined { schema: Schema, peers: vec![Text(addr.node)] })
+    }
+    async fn invite(&self, valid_ms: u64) -> Result<TicketJson, ApiError> {
+        Ok(TicketJson { schema: Schema, ticket: "ayni1".into(), expires_ms: valid_ms })
+    }
+    async fn offers(&self, _: bool) -> Result<OfferList, ApiError> {
+        Ok(OfferList { schema: Schema, offers: vec![] })
+    }
+    async fn why(&self, job: Option<JobId>) -> Result<Why, ApiError> {
+        let job = job.map(Text);
+        Ok(Why { schema: Schema, job, summary: "all is well".into(), reasons: vec![] })
+    }
+    async fn doctor(&self) -> Result<Doctor, ApiError> {
+        Ok(Doctor { schema: Schema, checks: vec![] })
+    }
+    async fn shutdown(&self) -> Result<(), ApiError> {
+        Ok(())
+    }
+    async fn put_blob(&self, mut body: BlobBody) -> Result<BlobStored, ApiError> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = body.next().await {
+            bytes.extend_from_slice(&piece.map_err(|e| ApiError::internal(&e))?);
+        }
+        let (digest, size) = (ayni_wire::digest(&bytes), bytes.len() as u64);
+        self.blobs.lock().unwrap().insert(digest, bytes.into());
+        Ok(BlobStored { schema: Schema, digest: Text(digest), size })
+    }
+    async fn blob_size(&self, digest: Digest) -> Result<Option<u64>, ApiError> {
+        Ok(self.blobs.lock().unwrap().get(&digest).map(|bytes| bytes.len() as u64))
+    }
+    async fn blob(&self, digest: Digest) -> Result<Option<BlobRead>, ApiError> {
+        let bytes = self.blobs.lock().unwrap().get(&digest).cloned();
+        Ok(bytes.map(|bytes| BlobRead {
+            size: bytes.len() as u64,
+            body: Box::pin(futures_util::stream::iter([Ok(bytes)])),
+        }))
+    }
+    async fn submit(
+        &self,
+        request: JobRequest,
+        tasks: Vec<TaskSpec>,
+    ) -> Result<JobAccepted, ApiError> {
+        let count = u32::try_from(tasks.len()).unwrap();
+        self.jobs.lock().unwrap().insert(request.id.0, (request.name, count));
+        Ok(JobAccepted { schema: Schema, id: request.id, held: 0 })
+    }
+    async fn add_tasks(
+        &self,
+        job: JobId,
+        _: u32,
+        tasks: Vec<TaskSpec>,
+    ) -> Result<TasksAdded, ApiError> {
+        match self.jobs.lock().unwrap().get_mut(&job) {
+            None => unknown(job),
+            Some((_, count)) => {
+                *count += u32::try_from(tasks.len()).unwrap();
+                Ok(TasksAdded { schema: Schema, held: 0 })
+            }
+        }
+    }
+    async fn close(&self, job: JobId) -> Result<(), ApiError> {
+        unknown(job)
+    }
+    async fn cancel(&self, job: JobId) -> Result<(), ApiError> {
+        unknown(job)
+    }
+    async fn jobs(&self) -> Result<JobList, ApiError> {
+        Ok(JobList { schema: Schema, jobs: vec![] })
+    }
+    async fn job(&self, job: JobId) -> Result<JobDetail, ApiError> {
+        let Some((name, tasks)) = self.jobs.lock().unwrap().get(&job).cloned() else {
+            return unknown(job);
+        };
+        Ok(JobDetail {
+            schema: Schema,
+            summary: JobSummary {
+                id: Text(job),
+                name,
+                state: JobState::Running,
+                counts: JobCounts { tasks, queued: tasks, ..JobCounts::default() },
+                created_ms: 1,
+                ended_ms: None,
+            },
+            fuel: Text(u64::MAX),
+            price: Text(u128::MAX),
+            audited: 0,
+            mismatches: 0,
+            retried: 0,
+            providers: vec![],
+            stalled: None,
+            timeout_ms: 1,
+            deadline_ms: None,
+            audit_ppm: 0,
+            nondeterministic: false,
+        })
+    }
+    async fn tasks(&self, _: JobId, filter: TaskFilter) -> Result<TaskList, ApiError> {
+        Ok(TaskList { schema: Schema, tasks: vec![], next: filter.count })
+    }
+    async fn task(&self, job: JobId, _: u32) -> Result<TaskDetail, ApiError> {
+        unknown(job)
+    }
+    async fn receipt(&self, _: JobId, _: u32) -> Result<Option<ReceiptFile>, ApiError> {
+        Ok(None)
+    }
+    async fn evidence(&self, job: JobId) -> Result<EvidenceList, ApiError> {
+        Ok(EvidenceList { schema: Schema, job: Text(job), evidence: vec![] })
+    }
+    async fn events(
+        &self,
+        job: Option<JobId>,
+        after: Option<u64>,
+    ) -> Result<EventStream, ApiError> {
+        let job = job.map(Text);
+        let event = move |id, kind| EventJson { id, time_ms: 1, job, kind };
+        let first = after.map_or(8, |after| after + 1);
+        let mut events = Vec::new();
+        if first < *REMEMBERED.start() {
+            events.push(event(4, EventKind::Resync));
+        }
+        for id in first.max(*REMEMBERED.start())..=*REMEMBERED.end() {
+            events.push(event(id, EventKind::Stalled { reason: format!("line\n{id}") }));
+        }
+        Ok(Box::pin(futures_util::stream::iter(events)))
+    }
+    async fn exec(&self, _: TaskSpec, _: u64) -> Result<ExecReport, ApiError> {
+        Err(ApiError::new(codes::PROGRAM_RUNNER, "no runner here"))
+    }
+    async fn check(&self, _: Digest) -> Result<CheckJson, ApiError> {
+        Err(ApiError::new(codes::PROGRAM_RUNNER, "no runner here"))
+    }
+    async fn verify(&self, receipt: Bytes, re_execute: bool) -> Result<VerifyReport, ApiError> {
+        let text = format!("{} bytes, {re_execute}", receipt.len());
+        Err(ApiError::new(codes::RECEIPT_FORM, text))
+    }
+    async fn provider(&self) -> Result<ProviderStatus, ApiError> {
+        Err(ApiError::new(codes::PROV_NONE, "this node does not provide"))
+    }
+    async fn pause(&self) -> Result<(), ApiError> {
+        Ok(())
+    }
+    async fn resume(&self) -> Result<(), ApiError> {
+        Ok(())
+    }
+    async fn drain(&self) -> Result<(), ApiError> {
+        Ok(())
+    }
+}

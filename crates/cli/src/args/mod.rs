@@ -1,0 +1,168 @@
+//! The command line: every command, option and default. What they do is elsewhere.
+
+mod daemon;
+mod job;
+mod run;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use daemon::{DaemonArgs, DevArgs, LendArgs, ProvideArgs};
+pub(crate) use job::{FetchArgs, JobCommand, OutputArgs, ShowArgs};
+pub(crate) use run::{ExecArgs, RunArgs, TaskArgs};
+
+/// Run programs on other people's idle machines, and check the answers and the bill yourself.
+#[derive(Debug, Parser)]
+#[command(name = "ayni", version, max_term_width = 100, disable_help_subcommand = false)]
+#[command(after_help = "Start here: `ayni dev --providers 3` makes a network on this machine.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Folder of the node's key, journal and blobs [default: $XDG_DATA_HOME/ayni].
+    #[arg(long, global = true, env = "AYNI_HOME", value_name = "DIR", hide_env_values = true)]
+    pub(crate) home: Option<PathBuf>,
+    /// Print data as JSON, errors included.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say less; twice: only errors.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) quiet: u8,
+    /// Say more; twice: even more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+    /// Use colour.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// Filter of the log on stderr, such as `info,ayni_net=debug`.
+    #[arg(long, global = true, env = "AYNI_LOG", value_name = "FILTER", hide_env_values = true)]
+    pub(crate) log: Option<String>,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a program over many inputs on the network.
+    Run(Box<RunArgs>),
+    /// Run one task on this machine: same sandbox, same outcome, no network.
+    Exec(Box<ExecArgs>),
+    /// Look at a program: will it run, with what, and why not.
+    Check {
+        /// WebAssembly module or component.
+        program: PathBuf,
+    },
+    /// Make a small program to start from.
+    New {
+        /// Folder to make; its last part is the program's name.
+        name: PathBuf,
+        /// Language.
+        #[arg(long, value_enum, default_value_t = Lang::Rust)]
+        lang: Lang,
+    },
+    /// Look at jobs and steer them.
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Providers this node knows, and what they ask.
+    Offers {
+        /// Ask the directories first.
+        #[arg(long)]
+        refresh: bool,
+    },
+    /// How the node is: one line a thing.
+    Status,
+    /// Why a job (or matching in general) goes as it goes.
+    Why {
+        /// Job id, or its first digits.
+        job: Option<String>,
+    },
+    /// Check a receipt, step by step.
+    Verify {
+        /// The file `receipt` of a task's folder.
+        receipt: PathBuf,
+        /// Execute the task again here and compare.
+        #[arg(long)]
+        re_execute: bool,
+    },
+    /// Look at the machine and the node; say what to mend.
+    Doctor,
+    /// Who this node is, and where it can be reached.
+    Id,
+    /// Nodes this one knows.
+    Peers,
+    /// Make a join ticket: one line that lets another machine find this network.
+    Invite {
+        /// How long it is good.
+        #[arg(long, value_name = "TIME", default_value = "7d", value_parser = crate::quantity::duration_ms)]
+        valid: u64,
+    },
+    /// Contact the nodes that a ticket names, or one address.
+    Join {
+        /// `ayni1…`, or `did:key:…@HOST:PORT`.
+        ticket: String,
+    },
+    /// Lend this machine: run the node as a provider, in the foreground.
+    Provide(Box<ProvideArgs>),
+    /// Provider: rest, freezing what runs for others.
+    Pause,
+    /// Provider: go on.
+    Resume,
+    /// Run the node in the foreground.
+    Daemon(Box<DaemonArgs>),
+    /// Stop the running daemon. Jobs go on when it starts again.
+    Stop,
+    /// A network of several real nodes on this machine.
+    Dev(DevArgs),
+    /// What an error code means.
+    Explain {
+        /// Such as E-JOB-001; all are listed if left out.
+        code: Option<String>,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// Shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages, or this whole reference as Markdown.
+    Man {
+        /// Folder to write the pages into.
+        #[arg(short, long, value_name = "DIR", required_unless_present_any = ["markdown", "openapi"])]
+        out: Option<PathBuf>,
+        /// Print the reference as Markdown instead.
+        #[arg(long)]
+        markdown: bool,
+        /// Print the OpenAPI document of the local API instead.
+        #[arg(long, conflicts_with = "markdown")]
+        openapi: bool,
+    },
+}
+
+impl Command {
+    /// Whether this process is itself a node, whose log is its talk.
+    pub(crate) fn is_daemon(&self) -> bool {
+        matches!(self, Self::Daemon(_) | Self::Provide(_))
+    }
+}
+
+/// Languages that `ayni new` has a template for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lang {
+    Rust,
+    C,
+    Python,
+}

@@ -1,0 +1,92 @@
+//! From the parsed command line to the module that does it.
+
+use std::process::ExitCode;
+
+use ayni_api::codes::{self, exit};
+use ayni_api::{ApiError, Client};
+
+use crate::args::{Cli, Command};
+use crate::ui::Ui;
+use crate::{check, daemon, dev, docs, exec, home, job, new, node, run, verify};
+
+/// Does what the command line says.
+pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
+    let home = || home::resolve(cli.global.home.as_deref());
+    match cli.command {
+        Command::Run(args) => Box::pin(run::run(*args, &home()?, ui)).await,
+        Command::Exec(args) => exec::run(*args, &home()?, ui).await,
+        Command::Check { program } => check::run(&program, &home()?, ui).await,
+        Command::New { name, lang } => done(new::run(&name, lang, ui)),
+        Command::Job(command) => Box::pin(job::run(command, &home()?, ui)).await,
+        Command::Offers { refresh } => {
+            done(node::offers(&daemon::ensure(&home()?).await?, refresh, ui).await)
+        }
+        Command::Status => done(node::status(&running(&home()?).await?, ui).await),
+        Command::Why { job } => {
+            done(node::why(&daemon::ensure(&home()?).await?, job.as_deref(), ui).await)
+        }
+        Command::Verify { receipt, re_execute } => {
+            verify::run(&receipt, re_execute, &home()?, ui).await
+        }
+        Command::Doctor => Ok(node::doctor(&daemon::ensure(&home()?).await?, ui).await?),
+        Command::Id => done(node::id(&daemon::ensure(&home()?).await?, ui).await),
+        Command::Peers => done(node::peers(&daemon::ensure(&home()?).await?, ui).await),
+        Command::Invite { valid } => {
+            done(node::invite(&daemon::ensure(&home()?).await?, valid, ui).await)
+        }
+        Command::Join { ticket } => {
+            done(node::join(&daemon::ensure(&home()?).await?, &ticket, ui).await)
+        }
+        Command::Provide(args) => daemon::run(&home()?, args.daemon, Some(args.lend)).await,
+        Command::Pause => {
+            running(&home()?).await?.pause().await?;
+            done(say(ui, "resting: nothing runs for others until `ayni resume`"))
+        }
+        Command::Resume => {
+            running(&home()?).await?.resume().await?;
+            done(say(ui, "taking work again"))
+        }
+        Command::Daemon(args) => daemon::run(&home()?, *args, None).await,
+        Command::Stop => {
+            running(&home()?).await?.shutdown().await?;
+            done(say(ui, "the daemon is stopping"))
+        }
+        Command::Dev(args) => dev::run(args, ui).await,
+        Command::Explain { code } => done(docs::explain(code.as_deref(), ui)),
+        Command::Completions { shell } => done(docs::completions(shell)),
+        Command::Man { out, markdown, openapi } => done(match out {
+            Some(dir) => docs::man(&dir, ui),
+            None if openapi => say_text(ui, &ayni_api::openapi()),
+            None => {
+                debug_assert!(markdown);
+                say_text(ui, &docs::markdown())
+            }
+        }),
+    }
+}
+
+/// The daemon that runs; none is started to be told that it should stop, or how it is.
+async fn running(home: &std::path::Path) -> Result<Client, ApiError> {
+    Client::of_home(home).await
+}
+
+fn say(ui: &Ui, text: &str) -> Result<(), ApiError> {
+    ui.show(&ayni_api::json::Done::default(), |_| text.to_owned());
+    Ok(())
+}
+
+fn say_text(ui: &Ui, text: &str) -> Result<(), ApiError> {
+    ui.data(text);
+    Ok(())
+}
+
+fn done(result: Result<(), ApiError>) -> anyhow::Result<ExitCode> {
+    result?;
+    Ok(ExitCode::from(exit::OK))
+}
+
+/// An error about something on this machine.
+pub(crate) fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> ApiError {
+    ApiError::new(codes::OUTPUT_WRITE, format!("{what} `{}`: {error}", path.display()))
+        .hint("choose another place, or make room")
+}

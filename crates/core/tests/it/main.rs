@@ -1,0 +1,7 @@
+//! The core on a stage: scenarios named by what happens, with what is said as their expectation.
+
+mod hostile;
+mod journal;
+mod requester;
+mod stage;
+mod verification;

@@ -1,0 +1,259 @@
+//! The way of a job, seen from who asks.
+
+use ayni_core::{Command, CommandError, JobState, PauseReason, Purpose, Reply, TaskState};
+use ayni_types::{Amount, Fault, FaultKind, Fuel, JobId, Outcome, Price, TaskSpec};
+
+use crate::stage::{Script, Stage, fault, honest, job, outcome};
+
+const JOB: JobId = JobId([1; 16]);
+
+#[test]
+fn a_job_is_leased_assigned_delivered_signed_and_accepted() {
+    let mut stage = Stage::new(&[("ann", honest)]);
+    stage.take(&[]);
+    stage.command(0, Command::SubmitJob(job(1, &["a", "b", "c"])));
+    stage.pass(10_000);
+    insta::assert_snapshot!(stage.take(&[]), @r"
+    asker tells: 3 tasks, 0 held
+    asker → ann: LeaseAsk 2 slots
+    ann → asker: LeaseGrant
+    asker → ann: Assign a
+    asker → ann: Assign b
+    ann → asker: Delivered
+    ann → asker: Delivered
+    asker → ann: Assign c
+    ann → asker: Batch 0 of 2
+    asker → ann: BatchAck 0
+    asker tells: task 0 accepted from ann
+    asker tells: task 1 accepted from ann
+    ann → asker: Delivered
+    ann → asker: Batch 1 of 1
+    asker → ann: BatchAck 1
+    asker tells: task 2 accepted from ann
+    asker tells: ended: 3 accepted, 0 failed, cancelled false
+    asker → ann: LeaseEnd
+    ");
+    let view = stage.actors[0].core.job(JOB).expect("it is there");
+    assert_eq!(view.state, JobState::Ended);
+    assert_eq!(view.fuel_total, Fuel(3_000_000));
+    // 10^6 fuel at 1,000,000 per 10^9, three times.
+    assert_eq!(view.price_total, Amount(3_000));
+    assert_eq!(stage.actors[1].core.provider().totals.tasks, 3);
+    assert!(stage.actors[0].core.leases().is_empty() && stage.actors[1].core.leases().is_empty());
+}
+
+#[test]
+fn what_is_held_is_not_run_again() {
+    let mut stage = Stage::new(&[("ann", honest)]);
+    stage.command(0, Command::SubmitJob(job(1, &["a", "b", "b"])));
+    stage.pass(10_000);
+    assert_eq!(stage.runs.len(), 2, "equal tasks of one job run once: {:?}", stage.runs);
+    let again = stage.command(0, Command::SubmitJob(job(2, &["a", "b", "c"])));
+    assert_eq!(stage.replies[&again], Ok(Reply::Accepted { job: JobId([2; 16]), held: 2 }));
+    stage.pass(10_000);
+    assert_eq!(stage.runs.len(), 3);
+    let view = stage.actors[0].core.job(JobId([2; 16])).expect("it is there");
+    assert_eq!((view.counts.accepted, view.counts.held), (3, 2));
+    assert_eq!(view.fuel_total, Fuel(1_000_000), "only the new task");
+    // The same job again is answered as the first time and changes nothing.
+    let twice = stage.command(0, Command::SubmitJob(job(2, &["x"])));
+    assert_eq!(stage.replies[&twice], Ok(Reply::Accepted { job: JobId([2; 16]), held: 2 }));
+    assert_eq!(stage.actors[0].core.jobs().len(), 2);
+}
+
+fn breaks_on_b(task: &TaskSpec, _: Purpose) -> Result<Outcome, Fault> {
+    if task.args[0] == "b" { fault(FaultKind::RunnerCrashed) } else { Ok(outcome(task)) }
+}
+
+#[test]
+fn a_faulted_task_is_tried_elsewhere_and_never_again_there() {
+    let mut stage = Stage::new(&[("ann", breaks_on_b), ("ben", honest)]);
+    stage.command(0, Command::SubmitJob(job(1, &["a", "b", "c", "d"])));
+    stage.pass(20_000);
+    let at = |who: &str| stage.runs.iter().filter(|r| r.0 == who && r.1 == "b").count();
+    assert!(at("ann") <= 1, "{:?}", stage.runs);
+    assert_eq!(at("ben"), 1);
+    assert_eq!(stage.actors[0].core.job(JOB).expect("there").counts.accepted, 4);
+}
+
+#[test]
+fn three_machines_with_the_same_fault_end_a_task_and_no_other() {
+    let all: [(&str, Script); 4] =
+        [("ann", breaks_on_b), ("ben", breaks_on_b), ("cat", breaks_on_b), ("dan", breaks_on_b)];
+    let mut stage = Stage::new(&all);
+    stage.command(0, Command::SubmitJob(job(1, &["a", "b", "c", "d"])));
+    stage.pass(60_000);
+    insta::assert_snapshot!(stage.take(&["failed", "ended"]), @r"
+    asker tells: task 1 failed: 3 machines gave the same fault: runner crashed: as told
+    asker tells: ended: 3 accepted, 1 failed, cancelled false
+    ");
+    assert_eq!(stage.runs.iter().filter(|r| r.1 == "b").count(), 3);
+}
+
+#[test]
+fn a_task_that_the_only_provider_faults_fails_with_the_reason() {
+    let mut stage = Stage::new(&[("ann", breaks_on_b)]);
+    stage.command(0, Command::SubmitJob(job(1, &["a", "b"])));
+    stage.pass(60_000);
+    let task = stage.actors[0].core.task(JOB, 1).expect("there");
+    assert_eq!(task.state, TaskState::Failed);
+    insta::assert_snapshot!(task.failure.unwrap_or_default(), @"no machine in reach is left to try it on; the last: runner crashed: as told");
+    assert_eq!(task.attempts.len(), 1);
+}
+
+#[test]
+fn an_unusable_offer_is_explained() {
+    let check = |change: fn(&mut ayni_core::JobSpec), part: &str| {
+        let mut stage = Stage::new(&[("ann", honest)]);
+        let mut spec = job(1, &["a"]);
+        change(&mut spec);
+        stage.command(0, Command::SubmitJob(spec));
+        stage.pass(5_000);
+        let core = &stage.actors[0].core;
+        let stall = core.job(JOB).and_then(|j| j.stall).unwrap_or_default();
+        assert!(stall.contains(part), "{stall}");
+        assert!(
+            core.why(Some(JOB)).iter().any(|l| l.reason.contains(part)),
+            "{:?}",
+            core.why(None)
+        );
+        assert!(stage.runs.is_empty());
+    };
+    check(|j| j.tasks[0].limits.memory_bytes = 2 << 30, "bytes of memory; tasks ask 2147483648");
+    check(|j| j.tasks[0].limits.fuel = Fuel(1 << 50), "a fuel limit of 1125899906842624 can't");
+    check(
+        |j| j.price_max = Some(Price { per_gigafuel: Amount(5), ..Price::default() }),
+        "the job pays at most 5",
+    );
+}
+
+#[test]
+fn a_pause_refuses_and_a_drain_ends() {
+    let mut stage = Stage::new(&[("ann", honest)]);
+    stage.command(1, Command::Pause { reason: PauseReason::Battery });
+    stage.pass(1_000);
+    stage.take(&[]);
+    stage.command(0, Command::SubmitJob(job(1, &["a"])));
+    stage.pass(1_500);
+    insta::assert_snapshot!(stage.take(&["Refuse", "stalled", "freezes"]), @r"
+    ann → asker: LeaseRefuse it runs on battery
+    asker tells: stalled: `1 providers known, none usable: refused: it runs on battery (hint: it works again when it is plugged in)`
+    ");
+    stage.command(1, Command::Resume { reason: PauseReason::Battery });
+    stage.pass(60_000);
+    assert_eq!(stage.actors[0].core.job(JOB).expect("there").counts.accepted, 1);
+    let drain = stage.command(1, Command::Drain);
+    assert_eq!(stage.replies[&drain], Ok(Reply::Drained));
+}
+
+fn never_ends(_: &TaskSpec, _: Purpose) -> Result<Outcome, Fault> {
+    Err(Fault { kind: FaultKind::Internal, detail: "never".to_owned() })
+}
+
+#[test]
+fn a_silent_provider_is_given_up_and_its_tasks_move() {
+    for cable_cut in [true, false] {
+        let mut stage = Stage::new(&[("ann", never_ends)]);
+        stage.command(0, Command::SubmitJob(job(1, &["a", "b"])));
+        stage.pass(500);
+        assert_eq!(stage.runs.len(), 2, "{:?}", stage.runs);
+        if cable_cut {
+            stage.disconnect(0, 1);
+        } else {
+            stage.actors[1].deaf = true;
+        }
+        stage.pass(15_000);
+        let lost = stage.take(&["ann lost"]);
+        let why = if cable_cut { "no connection for 5 s" } else { "silent for 8 s" };
+        assert!(lost.contains(&format!("ann lost, 2 requeued: {why}")), "{lost}");
+        stage.enter("ben", honest, true);
+        stage.pass(30_000);
+        assert_eq!(stage.actors[0].core.job(JOB).expect("there").counts.accepted, 2);
+    }
+}
+
+#[test]
+fn a_full_disk_stops_what_is_signed_and_loses_nothing() {
+    let mut stage = Stage::new(&[("ann", honest)]);
+    stage.command(0, Command::SubmitJob(job(1, &["a"])));
+    stage.pass(10_000);
+    stage.take(&[]);
+    stage.actors[0].disk_full = true;
+    let first = stage.command(0, Command::SubmitJob(job(2, &["x"])));
+    assert!(!stage.replies.contains_key(&first), "no answer before it is durable");
+    let second = stage.command(0, Command::SubmitJob(job(3, &["y"])));
+    let error = CommandError::Journal("no space left on device".to_owned()).to_string();
+    assert_eq!(stage.replies[&second], Err(error));
+    stage.pass(10_000);
+    assert!(!stage.lines.iter().any(|l| l.contains("LeaseAsk")), "{:?}", stage.lines);
+    stage.actors[0].disk_full = false;
+    stage.pass(20_000);
+    assert_eq!(stage.replies[&first], Ok(Reply::Accepted { job: JobId([2; 16]), held: 0 }));
+    assert_eq!(stage.actors[0].core.job(JobId([2; 16])).expect("there").counts.accepted, 1);
+}
+
+#[test]
+fn a_restarted_requester_keeps_what_it_has_and_goes_on() {
+    let mut stage = Stage::new(&[("ann", breaks_on_b)]);
+    stage.command(0, Command::SubmitJob(job(1, &["a", "b"])));
+    stage.pass(1_000);
+    assert_eq!(stage.actors[0].core.job(JOB).expect("there").counts.accepted, 1);
+    let before = stage.actors[0].core.task(JOB, 0);
+    stage.restart(0);
+    assert_eq!(
+        stage.actors[0].core.task(JOB, 0).map(|t| t.outcome_digest),
+        before.map(|t| t.outcome_digest)
+    );
+    stage.enter("ben", honest, true);
+    stage.pass(60_000);
+    let view = stage.actors[0].core.job(JOB).expect("there");
+    assert_eq!((view.state, view.counts.accepted), (JobState::Ended, 2));
+    assert_eq!(stage.runs.iter().filter(|r| r.1 == "a").count(), 1, "{:?}", stage.runs);
+    assert!(stage.actors[1].core.leases().is_empty(), "the old lease is over");
+}
+
+#[test]
+fn commands_that_make_no_sense_change_nothing_and_say_why() {
+    let mut stage = Stage::new(&[]);
+    let mut refused = |command: Command| {
+        let id = stage.command(0, command);
+        stage.replies[&id].clone().expect_err("refused")
+    };
+    let submit = |change: fn(&mut ayni_core::JobSpec)| {
+        let mut spec = job(1, &["a", "b"]);
+        change(&mut spec);
+        Command::SubmitJob(spec)
+    };
+    let mut lines = vec![
+        refused(submit(|j| j.tasks.clear())),
+        refused(submit(|j| j.timeout_ms = 0)),
+        refused(submit(|j| j.audit_ppm = 1_000_001)),
+        refused(submit(|j| j.providers_max = 0)),
+        refused(submit(|j| j.tasks[1].args = vec!["a\0b".to_owned()])),
+        refused(Command::CloseJob { job: JOB }),
+        refused(Command::Pause { reason: PauseReason::Owner }),
+    ];
+    let gap = {
+        stage.command(
+            0,
+            Command::SubmitJob({
+                let mut spec = job(1, &["a"]);
+                spec.open = true;
+                spec
+            }),
+        );
+        let id = stage.command(0, Command::AddTasks { job: JOB, first_index: 5, tasks: vec![] });
+        stage.replies[&id].clone().expect_err("refused")
+    };
+    lines.push(gap);
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    the job has no tasks
+    a timeout of 0 ms is not between 1 ms and a week
+    an audit rate of 1000001 in a million is above 1
+    nobody may run the job: no providers and not at home
+    task 1: argument `a\u{0}b` has a NUL
+    no job 01010101010101010101010101010101 here
+    this node does not provide
+    tasks from index 5 leave a gap: the job has 1
+    ");
+}

@@ -1,0 +1,334 @@
+//! A stage for a few cores: instant network, obedient journal and scripted runners, all in one
+//! thread, with the real signatures. What is said and told becomes a list of lines.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use ayni_core::{
+    Command, CommandId, Config, Core, Effect, Event, HomeConfig, JobSpec, NoticeKind,
+    ProviderConfig, Purpose, Ran, Reply, Tuning, WireSeal,
+};
+use ayni_types::{
+    Amount, BlobRef, End, EngineBuild, EngineId, Fault, FaultKind, Fuel, JobId, Limits, NodeAddr,
+    NodeId, Observed, Outcome, Price, Roles, TaskSpec, Time,
+};
+use ayni_wire::{BatchSigner, Message, NodeKey, digest, task_id};
+
+/// What a machine does with a task.
+pub(crate) type Script = fn(task: &TaskSpec, purpose: Purpose) -> Result<Outcome, Fault>;
+
+pub(crate) struct Actor {
+    pub(crate) name: &'static str,
+    pub(crate) id: NodeId,
+    pub(crate) core: Core,
+    pub(crate) journal: Vec<Vec<u8>>,
+    pub(crate) disk_full: bool,
+    pub(crate) deaf: bool,
+    script: Script,
+    config: Config,
+    number: u8,
+}
+
+pub(crate) struct Stage {
+    pub(crate) now: Time,
+    pub(crate) actors: Vec<Actor>,
+    pub(crate) lines: Vec<String>,
+    pub(crate) replies: BTreeMap<u64, Result<Reply, String>>,
+    pub(crate) runs: Vec<(&'static str, String, &'static str)>,
+    queue: VecDeque<(usize, Event)>,
+    up: BTreeSet<(usize, usize)>,
+    commands: u64,
+}
+
+pub(crate) fn outcome(task: &TaskSpec) -> Outcome {
+    let text = task.args.join(" ");
+    let blob = |bytes: &[u8]| BlobRef { digest: digest(bytes), size: bytes.len() as u64 };
+    Outcome {
+        end: End::Exit(0),
+        fuel: Fuel(1_000_000),
+        stdout: blob(text.as_bytes()),
+        stderr: blob(b""),
+        files: Vec::new(),
+    }
+}
+
+pub(crate) fn honest(task: &TaskSpec, _: Purpose) -> Result<Outcome, Fault> {
+    Ok(outcome(task))
+}
+
+pub(crate) fn fault(kind: FaultKind) -> Result<Outcome, Fault> {
+    Err(Fault { kind, detail: "as told".to_owned() })
+}
+
+pub(crate) fn task(name: &str) -> TaskSpec {
+    TaskSpec {
+        engine: EngineId::wasi1(),
+        program: digest(b"program"),
+        args: vec![name.to_owned()],
+        env: Vec::new(),
+        stdin: None,
+        mounts: Vec::new(),
+        limits: Limits { fuel: Fuel(10_000_000), ..Limits::default() },
+        blind: None,
+    }
+}
+
+pub(crate) fn job(number: u8, tasks: &[&str]) -> JobSpec {
+    JobSpec {
+        id: JobId([number; 16]),
+        name: format!("job {number}"),
+        tasks: tasks.iter().map(|t| task(t)).collect(),
+        open: false,
+        timeout_ms: 60_000,
+        deadline: None,
+        audit_ppm: 0,
+        providers_max: 8,
+        home: false,
+        nondeterministic: false,
+        price_max: None,
+    }
+}
+
+fn seal(number: u8) -> WireSeal {
+    let secret = [number + 1; 32];
+    let batch = BatchSigner::from_secret(&secret).expect("a small number is a scalar");
+    WireSeal::new(NodeKey::from_secret(&secret), batch)
+}
+
+impl Stage {
+    /// One requester called `asker` (also the directory) and providers with these scripts.
+    pub(crate) fn new(providers: &[(&'static str, Script)]) -> Self {
+        let now = Time(1_000_000);
+        let mut stage = Self {
+            now,
+            actors: Vec::new(),
+            lines: Vec::new(),
+            replies: BTreeMap::new(),
+            runs: Vec::new(),
+            queue: VecDeque::new(),
+            up: BTreeSet::new(),
+            commands: 0,
+        };
+        stage.enter("asker", honest, false);
+        for (name, script) in providers {
+            stage.enter(name, *script, true);
+        }
+        stage
+    }
+
+    pub(crate) fn enter(&mut self, name: &'static str, script: Script, provides: bool) {
+        let number = u8::try_from(self.actors.len()).expect("a small stage");
+        let id = NodeKey::from_secret(&[number + 1; 32]).id();
+        let addr = |node| NodeAddr { node, direct: Vec::new(), relay: None };
+        let directory = self.actors.first().map_or(id, |a| a.id);
+        let build = EngineBuild { digest: digest(b"runner"), version: "stage".to_owned() };
+        let config = Config {
+            roles: Roles { provider: provides, directory: number == 0, relay: false },
+            addr: addr(id),
+            provider: provides.then(|| ProviderConfig {
+                slots: 2,
+                memory_bytes: 1 << 30,
+                disk_bytes: 0,
+                price: Price {
+                    per_gigafuel: Amount(u128::from(number) * 1_000_000),
+                    ..Price::default()
+                },
+                fuel_per_second: 1_000_000_000,
+                walls: Vec::new(),
+                build: build.clone(),
+                region: None,
+            }),
+            home: HomeConfig { slots: u32::from(!provides), memory_bytes: 1 << 30, build },
+            directories: vec![addr(directory)],
+            tuning: Tuning::default(),
+        };
+        let core = Core::new(config.clone(), Box::new(seal(number)), [number; 32], self.now);
+        let journal = Vec::new();
+        let at = self.actors.len();
+        let (disk_full, deaf) = (false, false);
+        let actor = Actor { name, id, core, journal, disk_full, deaf, script, config, number };
+        self.actors.push(actor);
+        for other in 0..at {
+            self.connect(other, at);
+        }
+        self.settle();
+    }
+
+    pub(crate) fn connect(&mut self, a: usize, b: usize) {
+        self.up.insert((a.min(b), a.max(b)));
+        let (x, y) = (self.actors[a].id, self.actors[b].id);
+        self.queue.push_back((a, Event::PeerUp(y)));
+        self.queue.push_back((b, Event::PeerUp(x)));
+    }
+
+    pub(crate) fn disconnect(&mut self, a: usize, b: usize) {
+        self.up.remove(&(a.min(b), a.max(b)));
+        let (x, y) = (self.actors[a].id, self.actors[b].id);
+        self.queue.push_back((a, Event::PeerDown(y)));
+        self.queue.push_back((b, Event::PeerDown(x)));
+        self.settle();
+    }
+
+    /// Power off and on: the journal is all that is left.
+    pub(crate) fn restart(&mut self, at: usize) {
+        let actor = &mut self.actors[at];
+        let seed = [actor.number + 100; 32];
+        let seal = Box::new(seal(actor.number));
+        let records = actor.journal.clone().into_iter();
+        actor.core = Core::recover(actor.config.clone(), seal, seed, self.now, records)
+            .expect("what a core wrote it reads");
+        self.queue.retain(|(to, _)| *to != at);
+        for other in (0..self.actors.len()).filter(|o| *o != at) {
+            self.connect(at, other);
+        }
+        self.settle();
+    }
+
+    pub(crate) fn command(&mut self, at: usize, command: Command) -> u64 {
+        self.commands += 1;
+        let id = CommandId(self.commands);
+        self.queue.push_back((at, Event::Command { id, command }));
+        self.settle();
+        self.commands
+    }
+
+    /// Lets time pass, a tick at a time.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        let end = self.now.after_ms(ms);
+        loop {
+            let next = self.actors.iter().filter_map(|a| a.core.poll_timeout()).min();
+            self.now = next.map_or(end, |at| at.max(self.now.after_ms(1))).min(end);
+            for at in 0..self.actors.len() {
+                self.queue.push_back((at, Event::Tick));
+            }
+            self.settle();
+            if self.now == end {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..100_000 {
+            for at in 0..self.actors.len() {
+                while let Some(effect) = self.actors[at].core.poll_effect() {
+                    self.effect(at, effect);
+                }
+            }
+            let Some((at, event)) = self.queue.pop_front() else { return };
+            self.actors[at].core.handle(self.now, event);
+        }
+        panic!("the stage never settles: {:?}", &self.lines[self.lines.len() - 20..]);
+    }
+
+    fn name(&self, id: NodeId) -> &'static str {
+        self.actors.iter().find(|a| a.id == id).map_or("?", |a| a.name)
+    }
+
+    fn effect(&mut self, at: usize, effect: Effect) {
+        let name = self.actors[at].name;
+        match effect {
+            Effect::Send { to, message } => self.send(at, to, message),
+            Effect::Persist { sequence, records } => {
+                let actor = &mut self.actors[at];
+                if actor.disk_full {
+                    let reason = "no space left on device".to_owned();
+                    self.queue.push_back((at, Event::PersistFailed { sequence, reason }));
+                } else {
+                    actor.journal.extend(records);
+                    self.queue.push_back((at, Event::Persisted { sequence }));
+                }
+            }
+            Effect::Fetch { id: fetch, .. } => {
+                self.queue.push_back((at, Event::Fetched { fetch, result: Ok(()) }));
+            }
+            Effect::Run { id: run, task, purpose, .. } => {
+                let what = match purpose {
+                    Purpose::Lease(_) => "lease",
+                    Purpose::Audit => "audit",
+                    Purpose::Home => "home",
+                };
+                self.runs.push((name, task.args.join(" "), what));
+                let result = (self.actors[at].script)(&task, purpose).map(|outcome| Ran {
+                    outcome,
+                    observed: Observed::default(),
+                    code_bytes: 100,
+                    data_bytes: 10,
+                });
+                assert_eq!(task_id(&task).0.len(), 32);
+                // A script that says `never` keeps its slot until the end of the play.
+                if !matches!(&result, Err(fault) if fault.detail == "never") {
+                    self.queue.push_back((at, Event::Ran { run, result }));
+                }
+            }
+            Effect::Reply { id, result } => {
+                self.replies.insert(id.0, result.map_err(|e| e.to_string()));
+            }
+            Effect::Freeze(frozen) => self.lines.push(format!("{name} freezes: {frozen}")),
+            Effect::Notice(notice) => self.tell(name, &notice.kind),
+            Effect::Connect(_) | Effect::CancelFetch(_) | Effect::CloseSlot(_) => {}
+            Effect::Kill(run) => self.lines.push(format!("{name} kills {run:?}")),
+        }
+    }
+
+    fn send(&mut self, at: usize, to: NodeId, message: Message) {
+        let Some(peer) = self.actors.iter().position(|a| a.id == to) else { return };
+        let what = match &message {
+            Message::LeaseAsk(ask) => format!("LeaseAsk {} slots", ask.body.slots),
+            Message::LeaseGrant(_) => "LeaseGrant".to_owned(),
+            Message::LeaseRefuse { refusal, .. } => format!("LeaseRefuse {}", refusal.text),
+            Message::LeaseEnd { .. } => "LeaseEnd".to_owned(),
+            Message::Assign(assign) => format!("Assign {}", assign.task.args.join(" ")),
+            Message::Delivered(_) => "Delivered".to_owned(),
+            Message::Faulted { fault, .. } => format!("Faulted {fault}"),
+            Message::Cancel { .. } => "Cancel".to_owned(),
+            Message::Batch(batch) => {
+                format!("Batch {} of {}", batch.header.batch, batch.header.count)
+            }
+            Message::BatchAck { batch, .. } => format!("BatchAck {batch}"),
+            _ => String::new(),
+        };
+        if !what.is_empty() {
+            self.lines
+                .push(format!("{} → {}: {what}", self.actors[at].name, self.actors[peer].name));
+        }
+        let up = self.up.contains(&(at.min(peer), at.max(peer)));
+        if up && !self.actors[peer].deaf && !self.actors[at].deaf {
+            let from = self.actors[at].id;
+            self.queue.push_back((peer, Event::Message { from, message }));
+        }
+    }
+
+    fn tell(&mut self, name: &'static str, kind: &NoticeKind) {
+        let who = |id: &Option<NodeId>| id.map_or("home", |id| self.name(id));
+        let line = match kind {
+            NoticeKind::Accepted { tasks, held } => format!("{tasks} tasks, {held} held"),
+            NoticeKind::TaskAccepted { index, provider, .. } => {
+                format!("task {index} accepted from {}", who(provider))
+            }
+            NoticeKind::TaskFaulted { index, provider, fault } => {
+                format!("task {index} faulted at {}: {fault}", who(provider))
+            }
+            NoticeKind::TaskFailed { index, reason } => format!("task {index} failed: {reason}"),
+            NoticeKind::AuditAgreed { index, .. } => format!("task {index} audited, agreed"),
+            NoticeKind::Mismatch { index, provider, rerun, .. } => {
+                format!("task {index}: {} lied, {rerun} run again", self.name(*provider))
+            }
+            NoticeKind::ProviderLost { provider, requeued, reason } => {
+                format!("{} lost, {requeued} requeued: {reason}", self.name(*provider))
+            }
+            NoticeKind::Stalled { reason } => format!("stalled: `{reason}`"),
+            NoticeKind::Ended { accepted, failed, cancelled } => {
+                format!("ended: {accepted} accepted, {failed} failed, cancelled {cancelled}")
+            }
+            _ => return,
+        };
+        self.lines.push(format!("{name} tells: {line}"));
+    }
+
+    /// The lines so far that contain any of these words, and forgets them all.
+    pub(crate) fn take(&mut self, words: &[&str]) -> String {
+        let lines = std::mem::take(&mut self.lines);
+        let wanted = |line: &&String| words.is_empty() || words.iter().any(|w| line.contains(w));
+        lines.iter().filter(wanted).cloned().collect::<Vec<_>>().join("\n")
+    }
+}
