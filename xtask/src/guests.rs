@@ -27,7 +27,11 @@ struct Guests {
 
 const GUESTS: [Guests; 2] = [
     Guests { folder: "examples", names: &["grid", "weather"], apart: true },
-    Guests { folder: "bench/guests", names: &["nbody", "sha256", "sieve"], apart: false },
+    Guests {
+        folder: "bench/guests",
+        names: &["calls", "nbody", "sha256", "sieve", "sort"],
+        apart: false,
+    },
 ];
 
 const TARGET: &str = "wasm32-wasip1";

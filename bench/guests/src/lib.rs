@@ -7,6 +7,8 @@
 pub fn rounds(usual: u64) -> Result<u64, String> {
     match std::env::args().nth(1) {
         None => Ok(usual),
-        Some(text) => text.parse().map_err(|_| format!("error: `{text}` is not a number of rounds")),
+        Some(text) => {
+            text.parse().map_err(|_| format!("error: `{text}` is not a number of rounds"))
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! Processor time under the contract, beside wasmtime with its own fuel, with neither, and with the
-//! compiler's flag for NaN bits: four programs, all variants in one process, taking turns.
+//! compiler's flag for NaN bits: some programs, all variants in one process, taking turns.
 
 use std::collections::BTreeMap;
 
@@ -20,15 +20,18 @@ const OTHERS: [(&str, &str); 3] =
 /// A program, and how much longer than with wasmtime's fuel it may take.
 struct Program {
     name: &'static str,
-    bar: f64,
+    /// None for the worst case, which is shown and promises nothing.
+    bar: Option<f64>,
     args: &'static [&'static str],
 }
 
-const INTEGER: f64 = 1.05;
-const FLOAT: f64 = 1.3;
-const PROGRAMS: [Program; 4] = [
+const INTEGER: Option<f64> = Some(1.05);
+const FLOAT: Option<f64> = Some(1.3);
+const PROGRAMS: [Program; 6] = [
     Program { name: "sha256", bar: INTEGER, args: &["800"] },
     Program { name: "sieve", bar: INTEGER, args: &["10"] },
+    Program { name: "sort", bar: INTEGER, args: &["5"] },
+    Program { name: "calls", bar: None, args: &["10"] },
     Program { name: "nbody", bar: FLOAT, args: &["2000000"] },
     Program { name: "weather", bar: FLOAT, args: &["--from", "0", "--to", "365"] },
 ];
@@ -84,12 +87,16 @@ pub(super) fn show(rounds: u32) -> Result<Vec<String>> {
             let ratio = ratio(rounds_of(times, CONTRACT)?, rounds_of(times, variant)?);
             print!("{:>width$}", format!("{:.3} / {:.3}", ratio.min, ratio.median));
         }
+        let Some(bar) = program.bar else {
+            println!("  none");
+            continue;
+        };
         let ratio = ratio(rounds_of(times, CONTRACT)?, rounds_of(times, OTHERS[0].0)?);
         // Noise only ever adds time, but it may add to either side.
-        let met = ratio.min.min(ratio.median) <= program.bar;
-        println!("  ≤ {:.2} {}", program.bar, if met { "met" } else { "MISSED" });
+        let met = ratio.min.min(ratio.median) <= bar;
+        println!("  ≤ {bar:.2} {}", if met { "met" } else { "MISSED" });
         if !met {
-            missed.push(format!("{}: {:.3}, bar {:.2}", program.name, ratio.median, program.bar));
+            missed.push(format!("{}: {:.3}, bar {bar:.2}", program.name, ratio.median));
         }
     }
     Ok(missed)
