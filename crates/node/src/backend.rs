@@ -239,7 +239,7 @@ impl Backend for NodeBackend {
 
     async fn join_ticket(&self, ticket: String) -> Result<Joined, ApiError> {
         self.0.asked();
-        let peers = read_peer(&ticket, self.0.clock.now())
+        let peers = read_peer(&ticket, Some(self.0.clock.now()))
             .map_err(|why| ApiError::new(codes::NET_TICKET, why))?;
         Ok(self.join(peers))
     }
@@ -530,7 +530,7 @@ impl Backend for NodeBackend {
         };
         let shared = self.0.clone();
         let live = stream::unfold(live, move |mut live| {
-            let (shared, resync) = (shared.clone(), resync.clone());
+            let shared = shared.clone();
             async move {
                 tokio::select! {
                     () = shared.stop.cancelled() => None,

@@ -132,6 +132,8 @@ pub struct Config {
     pub home: PathBuf,
     /// Addresses for peers.
     pub listen: Vec<SocketAddr>,
+    /// Nobody said where to listen: a ticket of another machine may widen it.
+    pub listen_default: bool,
     /// Look for peers on the local network.
     pub mdns: bool,
     /// Tickets or node addresses.
@@ -210,6 +212,7 @@ impl Config {
         let lan = layer.lan.unwrap_or(false);
         let any = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
         let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let listen_default = layer.listen.is_none() && !lan;
         let listen = layer.listen.unwrap_or_else(|| vec![if lan { any(0) } else { local(0) }]);
         if listen.is_empty() {
             return Err(value("listen", &"[]", "at least one address is needed"));
@@ -258,6 +261,7 @@ impl Config {
             home,
             mdns: lan,
             listen,
+            listen_default,
             peers,
             relays: layer.relays.unwrap_or_default(),
             serve_relay: layer.serve_relay,

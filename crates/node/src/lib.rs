@@ -6,7 +6,7 @@
 //! - `work`, `programs`, `cheat`: executing tasks · `fetch`, `inputs`: getting their blobs
 //! - `persist`, `news`: the journal's thread, notices for watchers
 //! - `backend`, `convert`, `receipts`, `doctor`: what the API asks
-//! - `owner`: the machine belongs to its owner
+//! - `owner`: the machine belongs to its owner · `memory`: peers between two lives
 //!
 //! Deliberately not here: decisions (the core's), the command line, formats of the wire and disk.
 
@@ -17,6 +17,7 @@ mod convert;
 mod doctor;
 mod fetch;
 mod inputs;
+mod memory;
 mod news;
 mod owner;
 mod persist;

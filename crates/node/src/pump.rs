@@ -22,8 +22,8 @@ use crate::work::Work;
 
 /// What the pump's task receives.
 pub(crate) enum Input {
-    Event(Event),
-    Command(Command, oneshot::Sender<Result<Reply, CommandError>>),
+    Event(Box<Event>),
+    Command(Box<Command>, oneshot::Sender<Result<Reply, CommandError>>),
     Look(Box<dyn FnOnce(&mut Core) + Send>),
 }
 
@@ -48,7 +48,7 @@ impl Handle {
 
     pub(crate) fn event(&self, event: Event) {
         // When the pump has ended nobody needs the event any more.
-        let _ = self.inputs.send(Input::Event(event));
+        let _ = self.inputs.send(Input::Event(Box::new(event)));
     }
 
     pub(crate) async fn command(
@@ -56,7 +56,7 @@ impl Handle {
         command: Command,
     ) -> Result<Result<Reply, CommandError>, Stopped> {
         let (answer, answered) = oneshot::channel();
-        self.inputs.send(Input::Command(command, answer)).map_err(|_| Stopped)?;
+        self.inputs.send(Input::Command(Box::new(command), answer)).map_err(|_| Stopped)?;
         answered.await.map_err(|_| Stopped)
     }
 
@@ -151,16 +151,16 @@ impl Pump {
     fn take(&mut self, input: Input) {
         match input {
             Input::Event(event) => {
-                if let Event::Fetched { fetch, .. } = &event {
+                if let Event::Fetched { fetch, .. } = &*event {
                     self.fetches.remove(fetch);
                 }
-                self.core.handle(self.clock.now(), event);
+                self.core.handle(self.clock.now(), *event);
             }
             Input::Command(command, answer) => {
                 let id = CommandId(self.next_command);
                 self.next_command += 1;
                 self.waiting.insert(id, answer);
-                self.core.handle(self.clock.now(), Event::Command { id, command });
+                self.core.handle(self.clock.now(), Event::Command { id, command: *command });
             }
             Input::Look(look) => look(&mut self.core),
         }

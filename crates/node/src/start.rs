@@ -1,7 +1,7 @@
 //! Puts a node together and takes it apart again.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,6 +23,7 @@ use crate::backend::NodeBackend;
 use crate::cheat::Cheat;
 use crate::config::Config;
 use crate::fetch::{Fetcher, Host};
+use crate::memory::Memory;
 use crate::news::News;
 use crate::persist::{self, PersistNews};
 use crate::programs::Programs;
@@ -165,13 +166,34 @@ impl Node {
         let shop = Arc::new(Shop { sandbox, programs, blobs: blobs.clone(), cheat });
         let self_test = self_test::run(&shop).await.map_err(StartError::SelfTest)?;
 
+        let memory = Memory::of_home(home.path());
+        let remembered = memory.read();
+        let mut config = config;
+        let elsewhere = |peer: &NodeAddr| peer.direct.iter().any(|a| !a.ip().is_loopback());
+        if config.listen_default && peers.iter().any(elsewhere) {
+            config.listen = vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))];
+        }
         let mut net_config = NetConfig::new(keys.node);
         net_config.bind.clone_from(&config.listen);
+        if let ([only], Some(port)) = (net_config.bind.as_mut_slice(), remembered.port)
+            && only.port() == 0
+        {
+            only.set_port(port);
+        }
         net_config.mdns = config.mdns;
         net_config.relay_urls.clone_from(&config.relays);
         net_config.serve_relay = config.serve_relay;
         net_config.peers.clone_from(&peers);
-        let (net, net_events) = Net::start(net_config, Arc::new(Host(blobs.clone()))).await?;
+        let host = Arc::new(Host(blobs.clone()));
+        let started = match Net::start(net_config.clone(), host.clone()).await {
+            // The port of an earlier life may be taken meanwhile.
+            Err(NetError::Bind { .. }) if net_config.bind != config.listen => {
+                net_config.bind.clone_from(&config.listen);
+                Net::start(net_config, host).await
+            }
+            other => other,
+        };
+        let (net, net_events) = started?;
         let net = Arc::new(net);
 
         let key = NodeKey::from_secret(&keys.node);
@@ -219,7 +241,7 @@ impl Node {
         };
         let (stop_pump, stopped) = oneshot::channel();
         let pump = tokio::spawn(pump.run(inputs, stopped));
-        for peer in peers {
+        for peer in peers.into_iter().chain(remembered.peers) {
             handle.event(Event::Discovered(peer));
         }
 
@@ -256,6 +278,7 @@ impl Node {
             tokio::spawn(mind_battery(shared.clone())),
             tokio::spawn(mind_idleness(shared.clone())),
             tokio::spawn(mind_address(shared.clone())),
+            tokio::spawn(mind_peers(shared.clone(), memory)),
         ];
         Ok(Self {
             id: shared.key.id(),
@@ -342,15 +365,15 @@ fn peers(texts: &[String], now: Time) -> Result<Vec<NodeAddr>, StartError> {
     let mut peers = Vec::new();
     for text in texts {
         peers.extend(
-            read_peer(text, now)
+            read_peer(text, Some(now))
                 .map_err(|why| StartError::Peer { text: text.chars().take(60).collect(), why })?,
         );
     }
     Ok(peers)
 }
 
-/// Reads a ticket, or `did:key:…@address:port[,address:port]`.
-pub(crate) fn read_peer(text: &str, now: Time) -> Result<Vec<NodeAddr>, String> {
+/// Reads a ticket (if the time is given), or `did:key:…@address:port[,address:port]`.
+pub(crate) fn read_peer(text: &str, now: Option<Time>) -> Result<Vec<NodeAddr>, String> {
     if let Some((node, addresses)) = text.split_once('@') {
         let node = node.parse().map_err(|error: ayni_types::IdError| error.to_string())?;
         let direct = addresses
@@ -359,6 +382,7 @@ pub(crate) fn read_peer(text: &str, now: Time) -> Result<Vec<NodeAddr>, String> 
             .collect::<Result<_, _>>()?;
         return Ok(vec![NodeAddr { node, direct, relay: None }]);
     }
+    let now = now.ok_or("only an address is expected here")?;
     let ticket = Ticket::from_text(text, now).map_err(|error: TicketError| error.to_string())?;
     Ok(ticket.peers)
 }
@@ -417,6 +441,26 @@ async fn mind_idleness(shared: Arc<Shared>) {
         if shared.started.elapsed().saturating_sub(asked) > idle_max {
             shared.stop.cancel();
             return;
+        }
+    }
+}
+
+/// Writes down whom the node is in touch with.
+async fn mind_peers(shared: Arc<Shared>, memory: Memory) {
+    let mut written = Vec::new();
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let Ok(known) = shared.handle.look(|core| core.peers()).await else { return };
+        let connected: Vec<_> = shared.net.peers().iter().map(|peer| peer.node).collect();
+        let peers: Vec<NodeAddr> = known
+            .into_iter()
+            .filter(|peer| connected.contains(&peer.node))
+            .filter_map(|peer| peer.addr)
+            .collect();
+        // Nobody in touch is no reason to forget those who were.
+        if !peers.is_empty() && peers != written {
+            memory.write(&shared.net.addr().direct, &peers);
+            written = peers;
         }
     }
 }

@@ -16,7 +16,7 @@ fn echoed(start: u64) -> Vec<u8> {
 
 fn check_outputs(out: &std::path::Path, tasks: u64) {
     for start in 0..tasks {
-        let folder = out.join(start.to_string());
+        let folder = out.join(format!("{start:02}"));
         assert_eq!(fs::read(folder.join("stdout")).expect("stdout"), echoed(start), "task {start}");
         let outcome = fs::read_to_string(folder.join("outcome.json")).expect("outcome.json");
         let outcome: Value = serde_json::from_str(&outcome).expect("JSON");
@@ -56,7 +56,7 @@ fn a_job_runs_on_others_and_again_for_nothing_and_its_receipts_hold() {
     assert_eq!(exec["outcome"]["digest"], task["outcome"]["digest"], "{exec} {task}");
 
     // A receipt holds, and none of its altered forms.
-    let receipt = network.dir.path().join("out/7/receipt");
+    let receipt = network.dir.path().join("out/07/receipt");
     if receipt.exists() {
         let verify =
             |file: &std::path::Path| run(network.ayni(&["verify", "--re-execute"]).arg(file)).0;
