@@ -1,4 +1,4 @@
-//! The guest toolchain: builds the example programs for `wasm32-wasip1`.
+//! The guest toolchain: builds the examples and the benchmark's kernels for `wasm32-wasip1`.
 //!
 //! Built guests are committed beside their source, so nobody needs this to run the examples;
 //! [`check_prebuilt`] builds them again and compares, bit for bit when the toolchain is the one that
@@ -15,8 +15,24 @@ use serde_json::{Value, json};
 
 use crate::command::{self, command, output, run, say};
 
-/// The guests, each a package of the workspace in `examples/`.
-pub const GUESTS: [&str; 2] = ["grid", "weather"];
+/// Guests that are built together: a workspace of their own.
+#[derive(Debug)]
+struct Guests {
+    /// Where the workspace is, from the project's folder.
+    folder: &'static str,
+    names: &'static [&'static str],
+    /// Whether each has a folder of its own.
+    apart: bool,
+}
+
+const GUESTS: [Guests; 2] = [
+    Guests { folder: "examples", names: &["grid", "weather"], apart: true },
+    Guests {
+        folder: "bench/guests",
+        names: &["calls", "nbody", "sha256", "sieve", "sort"],
+        apart: false,
+    },
+];
 
 const TARGET: &str = "wasm32-wasip1";
 const DEBIAN_PACKAGES: [&str; 4] =
@@ -24,10 +40,68 @@ const DEBIAN_PACKAGES: [&str; 4] =
 /// Bump to build Debian's standard library anew.
 const DEBIAN_RECIPE: &str = "1";
 
-/// Where a committed guest is.
+impl Guests {
+    fn root(&self) -> PathBuf {
+        command::root().join(self.folder)
+    }
+
+    fn prebuilt(&self, name: &str) -> PathBuf {
+        let folder = if self.apart { self.root().join(name) } else { self.root() };
+        folder.join(format!("{name}.wasm"))
+    }
+
+    fn note(&self) -> PathBuf {
+        self.root().join("prebuilt.json")
+    }
+
+    /// Each guest's name, where it is committed and what its source gives now.
+    fn build(&self, toolchain: &Toolchain) -> Result<Vec<(&'static str, PathBuf)>> {
+        let work = command::target().join("guests/build");
+        let mut cargo = command("cargo");
+        cargo.current_dir(self.root());
+        cargo.args(["build", "--release", "--locked", "--quiet", "--target", TARGET]);
+        cargo.env("CARGO_TARGET_DIR", &work);
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", path_flags(&self.root())?);
+        if let Some(rustc) = &toolchain.rustc {
+            cargo.env("RUSTC", rustc);
+        }
+        run(&mut cargo)?;
+        let names = self.names.iter().map(|name| {
+            let built = work.join(TARGET).join("release").join(format!("{name}.wasm"));
+            let to = command::target().join("guests").join(format!("{name}.wasm"));
+            command::place(&built, &to)?;
+            Ok((*name, to))
+        });
+        names.collect()
+    }
+
+    /// What the note beside the committed guests says, once it is sure that it speaks of them.
+    fn committed_note(&self) -> Result<Value> {
+        let path = self.note();
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("can't read `{}`", path.display()))?;
+        let note: Value = serde_json::from_str(&text)
+            .with_context(|| format!("`{}` is damaged", path.display()))?;
+        for name in self.names {
+            let found = crate::data::digest(&self.prebuilt(name))?;
+            if note["blake3"][name] != found.as_str() {
+                bail!(
+                    "{name}.wasm in `{}` has the digest {found}, its note says {}\nhint: cargo \
+                     xtask guests --update",
+                    self.folder,
+                    note["blake3"][name]
+                );
+            }
+        }
+        Ok(note)
+    }
+}
+
+/// Where a committed guest is, by its name.
 #[must_use]
 pub fn prebuilt(name: &str) -> PathBuf {
-    command::root().join("examples").join(name).join(format!("{name}.wasm"))
+    let home = GUESTS.iter().find(|guests| guests.names.contains(&name)).unwrap_or(&GUESTS[0]);
+    home.prebuilt(name)
 }
 
 /// A compiler for guests.
@@ -53,32 +127,22 @@ pub fn toolchain() -> Result<Toolchain> {
     debian_toolchain()
 }
 
-/// Builds all guests into `target/guests/NAME.wasm`; returns their paths in the order of
-/// [`GUESTS`].
+/// Builds all guests into `target/guests/NAME.wasm`; returns their paths.
 ///
 /// # Errors
 /// When there is no toolchain or a guest does not compile.
 pub fn build() -> Result<Vec<PathBuf>> {
     let toolchain = toolchain()?;
-    let work = command::target().join("guests/build");
-    say(&format!("building the guests with {}…", toolchain.identity));
-    let mut cargo = command("cargo");
-    cargo.current_dir(command::root().join("examples"));
-    cargo.args(["build", "--release", "--locked", "--quiet", "--target", TARGET]);
-    cargo.env("CARGO_TARGET_DIR", &work).env("CARGO_ENCODED_RUSTFLAGS", path_flags()?);
-    if let Some(rustc) = &toolchain.rustc {
-        cargo.env("RUSTC", rustc);
+    let mut paths = Vec::new();
+    for guests in &GUESTS {
+        say_what_builds(&toolchain, guests);
+        paths.extend(guests.build(&toolchain)?.into_iter().map(|(_, path)| path));
     }
-    run(&mut cargo)?;
-    GUESTS
-        .iter()
-        .map(|name| {
-            let built = work.join(TARGET).join("release").join(format!("{name}.wasm"));
-            let to = command::target().join("guests").join(format!("{name}.wasm"));
-            command::place(&built, &to)?;
-            Ok(to)
-        })
-        .collect()
+    Ok(paths)
+}
+
+fn say_what_builds(toolchain: &Toolchain, guests: &Guests) {
+    say(&format!("building the guests in `{}` with {}…", guests.folder, toolchain.identity));
 }
 
 /// Builds the guests and puts them beside their source, with a note of what built them.
@@ -86,17 +150,23 @@ pub fn build() -> Result<Vec<PathBuf>> {
 /// # Errors
 /// As [`build`].
 pub fn update_prebuilt() -> Result<()> {
-    let mut digests = serde_json::Map::new();
-    for (name, built) in GUESTS.iter().zip(build()?) {
-        command::place(&built, &prebuilt(name))?;
-        // Data to everyone but the linker, which marks it executable.
-        fs::set_permissions(prebuilt(name), fs::Permissions::from_mode(0o644))?;
-        digests.insert((*name).to_owned(), json!(crate::data::digest(&built)?));
+    let toolchain = toolchain()?;
+    for guests in &GUESTS {
+        say_what_builds(&toolchain, guests);
+        let mut digests = serde_json::Map::new();
+        for (name, built) in guests.build(&toolchain)? {
+            let to = guests.prebuilt(name);
+            command::place(&built, &to)?;
+            // Data to everyone but the linker, which marks it executable.
+            fs::set_permissions(to, fs::Permissions::from_mode(0o644))?;
+            digests.insert(name.to_owned(), json!(crate::data::digest(&built)?));
+        }
+        let note = json!({ "toolchain": toolchain.identity, "blake3": digests });
+        let text = serde_json::to_string_pretty(&note)? + "\n";
+        let path = guests.note();
+        fs::write(&path, text).with_context(|| format!("can't write `{}`", path.display()))?;
     }
-    let note = json!({ "toolchain": toolchain()?.identity, "blake3": digests });
-    let text = serde_json::to_string_pretty(&note)? + "\n";
-    let path = note_path();
-    fs::write(&path, text).with_context(|| format!("can't write `{}`", path.display()))
+    Ok(())
 }
 
 /// What a comparison of the committed guests with their source found.
@@ -113,57 +183,38 @@ pub enum Prebuilt {
 /// # Errors
 /// When a committed guest is not what its source gives, or not what its note says.
 pub fn check_prebuilt() -> Result<Prebuilt> {
-    let note = committed_note()?;
-    let built = build()?;
-    let here = toolchain()?.identity;
-    if note["toolchain"] != here.as_str() {
-        say(&format!("the committed guests were built by {}, not {here}", note["toolchain"]));
-        return Ok(Prebuilt::OtherToolchain);
-    }
-    for (name, built) in GUESTS.iter().zip(built) {
-        if fs::read(&built)? != fs::read(prebuilt(name))? {
-            bail!(
-                "examples/{name}/{name}.wasm is not what its source gives\nhint: cargo xtask \
-                 guests --update"
-            );
+    let toolchain = toolchain()?;
+    let mut verdict = Prebuilt::Same;
+    for guests in &GUESTS {
+        let note = guests.committed_note()?;
+        say_what_builds(&toolchain, guests);
+        let built = guests.build(&toolchain)?;
+        if note["toolchain"] != toolchain.identity.as_str() {
+            let (by, here) = (&note["toolchain"], &toolchain.identity);
+            say(&format!("the committed guests were built by {by}, not {here}"));
+            verdict = Prebuilt::OtherToolchain;
+            continue;
+        }
+        for (name, built) in built {
+            if fs::read(&built)? != fs::read(guests.prebuilt(name))? {
+                bail!(
+                    "{name}.wasm in `{}` is not what its source gives\nhint: cargo xtask guests \
+                     --update",
+                    guests.folder
+                );
+            }
         }
     }
-    Ok(Prebuilt::Same)
-}
-
-/// What the note beside the committed guests says, once it is sure that it speaks of them.
-fn committed_note() -> Result<Value> {
-    let path = note_path();
-    let text =
-        fs::read_to_string(&path).with_context(|| format!("can't read `{}`", path.display()))?;
-    let note: Value =
-        serde_json::from_str(&text).with_context(|| format!("`{}` is damaged", path.display()))?;
-    for name in GUESTS {
-        let found = crate::data::digest(&prebuilt(name))?;
-        if note["blake3"][name] != found.as_str() {
-            bail!(
-                "examples/{name}/{name}.wasm has the digest {found}, its note says {}\nhint: \
-                 cargo xtask guests --update",
-                note["blake3"][name]
-            );
-        }
-    }
-    Ok(note)
-}
-
-fn note_path() -> PathBuf {
-    command::root().join("examples/prebuilt.json")
+    Ok(verdict)
 }
 
 /// Flags that keep this machine's folders out of the built bytes.
-fn path_flags() -> Result<String> {
+fn path_flags(workspace: &Path) -> Result<String> {
     let cargo_home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
-    let mut flags = vec![format!(
-        "--remap-path-prefix={}=/examples",
-        command::root().join("examples").display()
-    )];
+    let name = workspace.file_name().unwrap_or_default().to_string_lossy();
+    let mut flags = vec![format!("--remap-path-prefix={}=/{name}", workspace.display())];
     let sources = cargo_home.context("neither CARGO_HOME nor HOME is set")?.join("registry/src");
     // One folder per registry, its name a matter of the machine.
     for registry in fs::read_dir(&sources).into_iter().flatten().flatten() {
@@ -278,7 +329,7 @@ fn assemble(folder: &Path, linker: &Path) -> Result<()> {
     cargo.current_dir(&seed).env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
     cargo
         .env("CARGO_TARGET_DIR", seed.join("target"))
-        .env("CARGO_ENCODED_RUSTFLAGS", path_flags()?);
+        .env("CARGO_ENCODED_RUSTFLAGS", path_flags(&command::root().join("examples"))?);
     cargo.args(["build", "--release", "--quiet", "--target", TARGET]);
     run(cargo.arg("-Zbuild-std=std,panic_abort,proc_macro"))
         .context("can't build the standard library for WebAssembly")?;
@@ -323,14 +374,16 @@ mod tests {
 
     #[test]
     fn committed_guests_are_those_of_their_note() {
-        let note = committed_note().unwrap();
-        assert!(note["toolchain"].as_str().is_some_and(|words| words.starts_with("rustc ")));
+        for guests in &GUESTS {
+            let note = guests.committed_note().unwrap();
+            assert!(note["toolchain"].as_str().is_some_and(|words| words.starts_with("rustc ")));
+        }
     }
 
     #[test]
     fn committed_guests_hold_no_path_of_the_machine_that_built_them() {
         let here = command::root().display().to_string();
-        for name in GUESTS {
+        for name in GUESTS.iter().flat_map(|guests| guests.names) {
             let bytes = fs::read(prebuilt(name)).unwrap();
             for path in [here.as_str(), "/home/", "/.cargo/", "/target/", "/tmp/"] {
                 let found = bytes.windows(path.len()).any(|window| window == path.as_bytes());

@@ -1,5 +1,6 @@
 //! The project's own commands.
 
+mod bench;
 mod ci;
 pub mod command;
 pub mod corpus;
@@ -23,6 +24,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   guests [--check | --update]   build the example programs; compare with or replace the committed
   data                          obtain the examples' data and lay it out under target/examples
   examples NAME RESULTS         compare a results folder with the ordinary tool's answer
+  bench run [ROUNDS]            what metering, starting and idling cost; some minutes
   corpus                        obtain programs that others wrote; print how each is run, as JSON";
 
 fn main() -> ExitCode {
@@ -64,6 +66,8 @@ fn run(words: &[&str]) -> Result<()> {
                 bail!("`{name}` differs from its reference: {}", check.complaints);
             }
         }
+        ["bench", "run"] => bench::run(bench::ROUNDS_USUAL)?,
+        ["bench", "run", rounds] => bench::run(rounds.parse()?)?,
         ["corpus"] => println!("{}", corpus::as_json()?),
         _ => bail!("{USAGE}"),
     }

@@ -29,6 +29,14 @@ pub fn native_stack_bytes(metered_bytes: u32) -> wasmtime::Result<usize> {
 /// # Errors
 /// When this machine can't have it.
 pub fn engine(how: CompileHow, kind: ProgramKind, stack_bytes: u32) -> wasmtime::Result<Engine> {
+    Engine::new(&config(how, kind, stack_bytes)?)
+}
+
+/// What [`engine`] is made from.
+///
+/// # Errors
+/// When this machine can't address the stack.
+pub fn config(how: CompileHow, kind: ProgramKind, stack_bytes: u32) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     match how {
         CompileHow::Optimised => {
@@ -58,7 +66,7 @@ pub fn engine(how: CompileHow, kind: ProgramKind, stack_bytes: u32) -> wasmtime:
         // How the counters are found after a trap.
         config.coredump_on_trap(true);
     }
-    Engine::new(&config)
+    Ok(config)
 }
 
 /// The counters that the normaliser put into a guest.
@@ -69,6 +77,12 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// Counters that no module exports, for a guest that nothing was put into.
+    #[must_use]
+    pub fn apart(fuel: Global, stack: Global) -> Self {
+        Self { fuel, stack }
+    }
+
     /// The counters among a core instance's exports.
     pub fn of(instance: &Instance, mut store: impl AsContextMut) -> Option<Self> {
         let fuel = instance.get_global(&mut store, FUEL_EXPORT)?;
