@@ -3,6 +3,7 @@
 mod ci;
 pub mod command;
 pub mod corpus;
+mod corpus_run;
 pub mod data;
 mod demo;
 pub mod guests;
@@ -23,7 +24,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   guests [--check | --update]   build the example programs; compare with or replace the committed
   data                          obtain the examples' data and lay it out under target/examples
   examples NAME RESULTS         compare a results folder with the ordinary tool's answer
-  corpus                        obtain programs that others wrote; print how each is run, as JSON";
+  corpus                        obtain programs that others wrote; print how each is run, as JSON
+  corpus --run [--heavy] [--bin DIR] [NAME…]
+                                run them five times on a network and once here; compare outcomes";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -65,6 +68,7 @@ fn run(words: &[&str]) -> Result<()> {
             }
         }
         ["corpus"] => println!("{}", corpus::as_json()?),
+        ["corpus", "--run", choice @ ..] => corpus_run::show(&corpus_run::Choice::parse(choice)?)?,
         _ => bail!("{USAGE}"),
     }
     Ok(())
