@@ -9,22 +9,21 @@
 //! printed because a person wants them; providers work at the lowest priority, so on a busy machine
 //! theirs say little.
 
+mod network;
+mod outcome;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
 
-use crate::command::{command, fresh_folder, output, say, target};
-use crate::corpus::{CorpusCase, Expect, corpus};
+use self::network::{Network, RUNS};
+use self::outcome::{Run, judge};
+use crate::command::{fresh_folder, output, say, target};
+use crate::corpus::{CorpusCase, corpus};
 use crate::shell::{built, cargo, run};
-
-const PROVIDERS: usize = 2;
-const RUNS: usize = 5;
 
 /// Which cases, and by which executables.
 #[derive(Debug, Default)]
@@ -167,87 +166,6 @@ fn one_case(network: &Network, case: &CorpusCase, dir: &Path) -> Result<String> 
     ))
 }
 
-/// Whether all runs are executions of one task with one outcome.
-fn judge(here: &Run, runs: &[Run]) -> Result<()> {
-    for (number, run) in runs.iter().enumerate() {
-        let number = number + 1;
-        ensure!(
-            run.task == here.task,
-            "run {number} was of task {}, exec of {}",
-            run.task,
-            here.task
-        );
-        ensure!(!run.held, "run {number} gave an outcome that was held already");
-        ensure!(
-            (&run.digest, &run.fuel) == (&here.digest, &here.fuel),
-            "run {number} gave {} with {} fuel, exec {} with {}",
-            run.digest,
-            run.fuel,
-            here.digest,
-            here.fuel
-        );
-    }
-    Ok(())
-}
-
-/// What one execution left behind.
-struct Run {
-    task: String,
-    digest: String,
-    fuel: String,
-    held: bool,
-    provider: String,
-    compile_ms: u64,
-    wall_ms: u64,
-}
-
-impl Run {
-    /// Reads a task's folder and checks that what the case promises is there.
-    fn read(folder: &Path, case: &CorpusCase) -> Result<Self> {
-        let path = folder.join("outcome.json");
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("there is no `{}`", path.display()))?;
-        let told: Value = serde_json::from_str(&text)?;
-        let outcome = &told["outcome"];
-        let end = &outcome["end"];
-        ensure!(
-            end["kind"] == "exit" && end["code"] == 0,
-            "`{}` ended with {end}, not with exit code 0",
-            folder.display()
-        );
-        for expect in &case.expect {
-            let (name, starts, whole) = match expect {
-                Expect::Stdout(text) => ("stdout".to_owned(), text.as_bytes(), true),
-                Expect::File { path, starts } => (format!("files/{path}"), *starts, false),
-            };
-            let path = folder.join(name);
-            let bytes =
-                fs::read(&path).with_context(|| format!("there is no `{}`", path.display()))?;
-            ensure!(
-                bytes.starts_with(starts) && (!whole || bytes == starts),
-                "`{}` is not what it should be",
-                path.display()
-            );
-        }
-        let word = |value: &Value, what: &str| {
-            let text = value.as_str().map(str::to_owned);
-            text.with_context(|| format!("`{}` gives no {what}", path.display()))
-        };
-        let number = |key: &str| told["observed"][key].as_u64().unwrap_or(0);
-        let digest = word(&outcome["digest"], "outcome digest")?;
-        ensure!(digest.len() >= 12, "`{digest}` is not an outcome digest");
-        Ok(Self {
-            task: word(&told["task"], "task id")?,
-            digest,
-            fuel: word(&outcome["fuel"], "fuel")?,
-            held: told["held"] == true,
-            provider: told["provider"].as_str().unwrap_or_default().to_owned(),
-            compile_ms: number("compile_ms"),
-            wall_ms: number("wall_ms"),
-        })
-    }
-}
-
 fn grouped(digits: &str) -> String {
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -257,104 +175,4 @@ fn grouped(digits: &str) -> String {
         text.push(digit);
     }
     text
-}
-
-/// A network of `ayni dev` and requesters of its own; gone when dropped.
-struct Network {
-    ayni: PathBuf,
-    processes: Vec<Child>,
-    home: PathBuf,
-    requesters: Vec<PathBuf>,
-}
-
-impl Network {
-    fn start(ayni: &Path, dir: &Path) -> Result<Self> {
-        let log = dir.join("network.log");
-        let mut dev = Command::new(ayni)
-            .args(["dev", "--json", "--providers", &PROVIDERS.to_string(), "--dir"])
-            .arg(dir.join("network"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(&log)?)
-            .spawn()
-            .with_context(|| format!("can't start `{}`", ayni.display()))?;
-        let stdout = dev.stdout.take();
-        // From here on whatever fails takes the processes down with it.
-        let mut network = Self {
-            ayni: ayni.to_owned(),
-            processes: vec![dev],
-            home: PathBuf::new(),
-            requesters: Vec::new(),
-        };
-        let mut line = String::new();
-        BufReader::new(stdout.context("no standard output")?).read_line(&mut line)?;
-        let started: Value = serde_json::from_str(&line).with_context(|| {
-            format!("the network did not start: {}", fs::read_to_string(&log).unwrap_or_default())
-        })?;
-        network.home = started["requester"].as_str().context("no requester")?.into();
-        let home = network.home.clone();
-        let ticket = output(command(ayni).arg("--home").arg(home).args(["-qq", "invite"]))?;
-        for number in 1..=RUNS {
-            network.join(&dir.join(format!("requester-{number}")), ticket.trim())?;
-        }
-        Ok(network)
-    }
-
-    fn join(&mut self, home: &Path, ticket: &str) -> Result<()> {
-        fs::create_dir_all(home)?;
-        let log = home.join("daemon.log");
-        let mut daemon = Command::new(&self.ayni)
-            .arg("--home")
-            .arg(home)
-            .args(["daemon", "--exit-with-parent", "--join", ticket])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(&log)?)
-            .spawn()
-            .context("can't start `ayni daemon`")?;
-        let status = loop {
-            if home.join("api.json").is_file() {
-                break None;
-            }
-            if let Some(status) = daemon.try_wait()? {
-                break Some(status);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        };
-        self.processes.push(daemon);
-        if let Some(status) = status {
-            let words = fs::read_to_string(log).unwrap_or_default();
-            bail!("`ayni daemon` did not start ({status}): {}", words.trim());
-        }
-        self.requesters.push(home.to_owned());
-        Ok(())
-    }
-
-    /// `ayni run` or `ayni exec` of a case, results into a folder.
-    fn ayni(&self, home: &Path, verb: &str, case: &CorpusCase, out: &Path) -> Command {
-        let mut ayni = command(&self.ayni);
-        ayni.arg("--home").arg(home).args(["--json", verb]).arg(&case.program);
-        for (host, guest) in &case.mounts {
-            ayni.arg("--mount").arg(format!("{}:{guest}", host.display()));
-        }
-        ayni.arg("--memory").arg(format!("{}MiB", case.memory_mib));
-        if verb == "run" {
-            // An audit would be a sixth execution, at home, and compile there too.
-            ayni.args(["--audit", "0"]);
-        }
-        ayni.arg("-o").arg(out).arg("--").args(&case.args);
-        ayni
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        for process in &self.processes {
-            // One that has ended by itself is as good as one that is told to.
-            let _ = Command::new("kill").arg(process.id().to_string()).status();
-        }
-        for process in &mut self.processes {
-            let _ = process.wait();
-        }
-    }
 }
