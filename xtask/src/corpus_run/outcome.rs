@@ -110,17 +110,17 @@ mod tests {
 
     #[test]
     fn only_five_executions_of_one_task_with_one_outcome_are_equal() {
-        let changes: [(&str, fn(&mut Run)); 6] = [
-            ("", |_| {}),
-            ("", |run| run.wall_ms = 99),
-            ("of task other", |run| run.task = "other".to_owned()),
-            ("gave other with 7", |run| run.digest = "other".to_owned()),
-            ("gave digest with 8", |run| run.fuel = "8".to_owned()),
-            ("held already", |run| run.held = true),
+        let other = || "other".to_owned();
+        let fourths = [
+            ("", a_run()),
+            ("", Run { wall_ms: 99, ..a_run() }),
+            ("of task other", Run { task: other(), ..a_run() }),
+            ("gave other with 7", Run { digest: other(), ..a_run() }),
+            ("gave digest with 8", Run { fuel: "8".to_owned(), ..a_run() }),
+            ("held already", Run { held: true, ..a_run() }),
         ];
-        for (complaint, change) in changes {
-            let mut runs: Vec<_> = (0..5).map(|_| a_run()).collect();
-            change(&mut runs[3]);
+        for (complaint, fourth) in fourths {
+            let runs = [a_run(), a_run(), a_run(), fourth, a_run()];
             let said = judge(&a_run(), &runs).map_err(|error| error.to_string());
             if complaint.is_empty() {
                 assert_eq!(said, Ok(()));
