@@ -134,7 +134,8 @@ mod tests {
     #[test]
     fn a_run_without_its_promised_output_is_not_read() {
         let dir = crate::command::target().join("corpus/tests/outcome");
-        crate::command::fresh_folder(&dir.join("files")).unwrap();
+        crate::command::fresh_folder(&dir).unwrap();
+        fs::create_dir(dir.join("files")).unwrap();
         let case = CorpusCase {
             name: "case",
             program: "case.wasm".into(),
