@@ -86,6 +86,8 @@ pub(crate) fn show(choice: &Choice) -> Result<()> {
     };
     let cases = choice.pick(corpus()?)?;
     let dir = target().join("corpus/run");
+    let lock = fs::File::create(dir.with_extension("lock"))?;
+    lock.try_lock().context("the corpus is being run already")?;
     fresh_folder(&dir)?;
     let network = Network::start(&ayni, &dir)?;
     println!(
