@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 pub mod command;
 pub mod corpus;
+mod corpus_run;
 pub mod data;
 mod demo;
 pub mod guests;
@@ -25,7 +26,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   data                          obtain the examples' data and lay it out under target/examples
   examples NAME RESULTS         compare a results folder with the ordinary tool's answer
   bench run [ROUNDS]            what metering, starting and idling cost; some minutes
-  corpus                        obtain programs that others wrote; print how each is run, as JSON";
+  corpus                        obtain programs that others wrote; print how each is run, as JSON
+  corpus --run [--heavy] [--bin DIR] [NAME…]
+                                run them five times on a network and once here; compare outcomes";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -69,6 +72,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench", "run"] => bench::run(bench::ROUNDS_USUAL)?,
         ["bench", "run", rounds] => bench::run(rounds.parse()?)?,
         ["corpus"] => println!("{}", corpus::as_json()?),
+        ["corpus", "--run", choice @ ..] => corpus_run::show(&corpus_run::Choice::parse(choice)?)?,
         _ => bail!("{USAGE}"),
     }
     Ok(())
