@@ -127,7 +127,9 @@ pub(crate) async fn ensure(home: &Path) -> Result<Client, ApiError> {
     std::fs::create_dir_all(home).map_err(|error| failed("can't make the home folder", error))?;
     let program = std::env::current_exe().map_err(|e| failed("can't find this program", e))?;
     let log_path = home.join("daemon.log");
-    let log = std::fs::File::create(&log_path).map_err(|e| failed("can't write daemon.log", e))?;
+    let mut opening = std::fs::OpenOptions::new();
+    let log = opening.create(true).append(true).open(&log_path);
+    let log = log.map_err(|error| failed("can't write daemon.log", error))?;
     let mut child = std::process::Command::new(program)
         .arg("--home")
         .arg(home)
@@ -149,11 +151,14 @@ pub(crate) async fn ensure(home: &Path) -> Result<Client, ApiError> {
             Err(_) => {}
         }
         if let Ok(Some(status)) = child.try_wait() {
+            let log = std::fs::read_to_string(&log_path).unwrap_or_default();
+            let words = log.lines().rfind(|line| line.starts_with("error:")).unwrap_or_default();
             let shown = log_path.display();
             return Err(ApiError::new(
                 codes::NODE_UNREACHABLE,
-                format!("the daemon ended at once ({status}); its log is {shown}"),
-            ));
+                format!("the daemon ended at once ({status}): {words}"),
+            )
+            .hint(format!("its log says more: {shown}")));
         }
     }
 }

@@ -101,7 +101,8 @@ impl Split {
             Self::Range { from, to, step } => {
                 let start = from.saturating_add_unsigned(step.saturating_mul(index as u64));
                 let end = start.saturating_add_unsigned(*step).min(*to);
-                let digits = from.to_string().len().max(to.to_string().len());
+                let last = to.saturating_sub(1);
+                let digits = from.to_string().len().max(last.to_string().len());
                 Piece {
                     label: format!("{start:0digits$}"),
                     size: end.abs_diff(start),

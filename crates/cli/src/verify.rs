@@ -1,5 +1,6 @@
 //! `ayni verify`: a receipt, step by step.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -20,12 +21,14 @@ pub(crate) async fn run(
     let failed = |error: &dyn std::fmt::Display| {
         ApiError::new(codes::INPUT_FILE, format!("can't read the receipt `{shown}`: {error}"))
     };
-    let size = std::fs::metadata(receipt).map_err(|error| failed(&error))?.len();
-    if size > limits::RECEIPT_BYTES_MAX as u64 {
-        let text = format!("`{shown}` has {size} bytes, more than any receipt");
+    let file = std::fs::File::open(receipt).map_err(|error| failed(&error))?;
+    let mut bytes = Vec::new();
+    let most = limits::RECEIPT_BYTES_MAX as u64;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    if bytes.len() as u64 > most {
+        let text = format!("`{shown}` has over {most} bytes, more than any receipt");
         return Err(ApiError::new(codes::RECEIPT_FORM, text).into());
     }
-    let bytes = std::fs::read(receipt).map_err(|error| failed(&error))?;
     let client = daemon::ensure(home).await?;
     let report = client.verify(bytes, re_execute).await?;
     ui.show(&report, text);

@@ -423,6 +423,13 @@ impl Core {
             .chain(self.hires.values().map(crate::market::Hire::provider))
             .collect();
         let home = self.config.home.slots > 0;
+        let fits = |job: &Job, index: u32, node: &NodeId| {
+            let Some(offer) = self.offers.get(node).map(|known| &known.signed.body) else {
+                return true;
+            };
+            self.job_obstacle(job, index, &offer.price, offer.memory_bytes, offer.fuel_per_second)
+                .is_none()
+        };
         let mut over = Vec::new();
         for id in &self.running {
             let Some(job) = self.jobs.get(id) else { continue };
@@ -432,7 +439,9 @@ impl Core {
                 else {
                     continue;
                 };
-                let elsewhere = reachable.iter().any(|n| task.may_run_at(Some(*n)));
+                let elsewhere = reachable
+                    .iter()
+                    .any(|node| task.may_run_at(Some(*node)) && fits(job, *index, node));
                 let at_home = home && job.record.home && task.may_run_at(None);
                 let nobody = reachable.is_empty() && job.record.providers_max > 0;
                 if !elsewhere && !at_home && !nobody && now.since_ms(at) >= grace {

@@ -582,7 +582,7 @@ impl Backend for NodeBackend {
         re_execute: bool,
     ) -> Result<VerifyReport, ApiError> {
         self.0.asked();
-        Ok(crate::receipts::verify(&self.0, &receipt, re_execute).await)
+        crate::receipts::verify(&self.0, &receipt, re_execute).await
     }
 
     async fn provider(&self) -> Result<ProviderStatus, ApiError> {

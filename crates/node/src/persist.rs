@@ -4,6 +4,7 @@
 //! After a failure everything is refused until the batch that failed is given again, so that the
 //! journal never has a hole.
 
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
 use ayni_store::Journal;
@@ -31,16 +32,23 @@ const GROUP_MAX: usize = 256;
 /// Starts the thread; it ends when the sender is dropped.
 pub(crate) fn start(
     journal: Journal,
+    path: PathBuf,
     news: impl Fn(PersistNews) + Send + 'static,
 ) -> std::io::Result<(mpsc::Sender<Batch>, std::thread::JoinHandle<()>)> {
     let (sender, receiver) = mpsc::channel();
     let thread = std::thread::Builder::new()
         .name("journal".to_owned())
-        .spawn(move || write_all(&journal, &receiver, &news))?;
+        .spawn(move || write_all(journal, &path, &receiver, &news))?;
     Ok((sender, thread))
 }
 
-fn write_all(journal: &Journal, batches: &mpsc::Receiver<Batch>, news: &dyn Fn(PersistNews)) {
+fn write_all(
+    journal: Journal,
+    path: &Path,
+    batches: &mpsc::Receiver<Batch>,
+    news: &dyn Fn(PersistNews),
+) {
+    let mut journal = Some(journal);
     let mut failed: Option<u64> = None;
     while let Ok(first) = batches.recv() {
         let mut group = vec![first];
@@ -55,8 +63,15 @@ fn write_all(journal: &Journal, batches: &mpsc::Receiver<Batch>, news: &dyn Fn(P
             group.drain(..at);
         }
         let (Some((begin, _)), Some((end, _))) = (group.first(), group.last()) else { continue };
-        match journal.append(&group) {
-            Ok(()) => {
+        // A database that has failed once refuses everything until it is opened anew.
+        let written = match journal.take() {
+            Some(open) => Ok(open),
+            None => Journal::open(path),
+        }
+        .and_then(|open| open.append(&group).map(|()| open));
+        match written {
+            Ok(open) => {
+                journal = Some(open);
                 failed = None;
                 news(PersistNews::Persisted(*end));
             }
@@ -78,7 +93,8 @@ mod tests {
         let path = dir.path().join("journal.redb");
         let (tell, told) = mpsc::channel();
         let journal = Journal::open(&path).unwrap();
-        let (sender, thread) = start(journal, move |news| tell.send(news).unwrap()).unwrap();
+        let (sender, thread) =
+            start(journal, path.clone(), move |news| tell.send(news).unwrap()).unwrap();
         for sequence in 0..1_000_u64 {
             sender.send((sequence, vec![sequence.to_be_bytes().to_vec()])).unwrap();
         }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ayni_api::json::{OutcomeJson, Schema, VerifyReport, VerifyStep};
+use ayni_api::{ApiError, codes};
 use ayni_types::Outcome;
 use ayni_wire::{ReceiptFile, decode, outcome_digest, verify_receipt};
 
-use crate::inputs::{InputsError, inputs};
+use crate::inputs::inputs;
 use crate::start::Shared;
 use crate::work::once;
 
@@ -20,7 +21,14 @@ fn step(name: &str, failure: Option<String>, detail: impl Into<String>) -> Verif
 }
 
 /// Checks `bytes` as a receipt; every step is reported, up to the first that fails to parse.
-pub(crate) async fn verify(shared: &Arc<Shared>, bytes: &[u8], re_execute: bool) -> VerifyReport {
+///
+/// # Errors
+/// When the receipt holds, but its task can't be executed here: that says nothing about it.
+pub(crate) async fn verify(
+    shared: &Arc<Shared>,
+    bytes: &[u8],
+    re_execute: bool,
+) -> Result<VerifyReport, ApiError> {
     let mut report = VerifyReport {
         schema: Schema,
         ok: false,
@@ -32,7 +40,7 @@ pub(crate) async fn verify(shared: &Arc<Shared>, bytes: &[u8], re_execute: bool)
         Ok(file) => file,
         Err(error) => {
             report.steps.push(step("it is a receipt", Some(error.to_string()), ""));
-            return report;
+            return Ok(report);
         }
     };
     report.steps.push(step("it is a receipt", None, format!("{} bytes", bytes.len())));
@@ -43,10 +51,10 @@ pub(crate) async fn verify(shared: &Arc<Shared>, bytes: &[u8], re_execute: bool)
     }
     report.ok = report.steps.iter().all(|step| step.ok);
     if re_execute && report.ok {
-        again(shared, &file, &mut report).await;
+        again(shared, &file, &mut report).await?;
         report.ok = report.steps.iter().all(|step| step.ok);
     }
-    report
+    Ok(report)
 }
 
 /// What is worth seeing beside a statement that holds.
@@ -71,28 +79,27 @@ fn detail(file: &ReceiptFile, statement: &str) -> String {
     }
 }
 
-async fn again(shared: &Arc<Shared>, file: &ReceiptFile, report: &mut VerifyReport) {
-    const HELD: &str = "program and inputs are held here";
+async fn again(
+    shared: &Arc<Shared>,
+    file: &ReceiptFile,
+    report: &mut VerifyReport,
+) -> Result<(), ApiError> {
     const RAN: &str = "the task was executed again here";
-    let (blobs, task) = (shared.blobs.clone(), file.task.clone());
-    let listed = tokio::task::spawn_blocking(move || inputs(&blobs, &task)).await;
-    let failure = match &listed {
-        Ok(Ok(_)) => None,
-        Ok(Err(InputsError::Missing(missing))) => Some(format!(
-            "{} blobs are not held, first {}; verify on the node that ran the job, or put them there",
-            missing.len(),
-            missing[0]
-        )),
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(error) => Some(error.to_string()),
+    let unable = |why: String| {
+        let text =
+            format!("the receipt's signatures hold, but its task can't be executed here: {why}");
+        ApiError::new(codes::BLOB_UNKNOWN, text)
+            .hint("verify on the node that ran the job, which holds the program and the inputs")
     };
-    let held = failure.is_none();
-    report.steps.push(step(HELD, failure, ""));
-    if !held {
-        return;
+    let (blobs, task) = (shared.blobs.clone(), file.task.clone());
+    match tokio::task::spawn_blocking(move || inputs(&blobs, &task)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => return Err(unable(error.to_string())),
+        Err(error) => return Err(unable(error.to_string())),
     }
+    report.steps.push(step("program and inputs are held here", None, ""));
     match once(&shared.shop, &file.task, RE_EXECUTE_MAX).await {
-        Err(fault) => report.steps.push(step(RAN, Some(fault.to_string()), "")),
+        Err(fault) => return Err(unable(fault.to_string())),
         Ok(ran) => {
             let detail = format!("in {} ms", ran.observed.wall_ms);
             report.steps.push(step(RAN, None, detail));
@@ -121,6 +128,7 @@ async fn again(shared: &Arc<Shared>, file: &ReceiptFile, report: &mut VerifyRepo
             report.re_executed = Some(OutcomeJson::from(&ran.outcome));
         }
     }
+    Ok(())
 }
 
 fn compare(claimed: &Outcome, found: &Outcome, report: &mut VerifyReport) {

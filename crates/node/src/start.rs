@@ -157,7 +157,8 @@ impl Node {
         };
         let disk_bytes = config.provide.as_ref().map_or(1 << 30, |p| p.disk_bytes);
         let blobs = Arc::new(Blobs::open(&home.path().join("blobs"), disk_bytes)?);
-        let journal = Journal::open(&home.path().join("journal.redb"))?;
+        let journal_path = home.path().join("journal.redb");
+        let journal = Journal::open(&journal_path)?;
 
         let scratch = home.path().join("scratch");
         let sandbox = Sandbox::new(SandboxConfig::beside(executables, scratch)).await?;
@@ -216,7 +217,7 @@ impl Node {
 
         let (handle, inputs) = Handle::new();
         let to_pump = handle.clone();
-        let (journal_sender, journal_thread) = persist::start(journal, move |news| {
+        let (journal_sender, journal_thread) = persist::start(journal, journal_path, move |news| {
             to_pump.event(match news {
                 PersistNews::Persisted(sequence) => Event::Persisted { sequence },
                 PersistNews::Failed { sequence, reason } => {

@@ -64,6 +64,8 @@ impl Home {
     /// When another daemon holds it or the file system refuses.
     pub fn open(path: &Path) -> Result<Self, HomeError> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_at(path))?;
+        // It may have been made by somebody who did not think of other users.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(io_at(path))?;
         let lock_path = path.join("lock");
         let mut lock = OpenOptions::new()
             .create(true)
@@ -162,7 +164,9 @@ mod tests {
     #[test]
     fn a_second_daemon_is_told_who_holds_the_home() {
         let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let first = Home::open(dir.path()).unwrap();
+        assert_eq!(fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777, 0o700);
         let error = Home::open(dir.path()).unwrap_err().to_string();
         assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
         drop(first);

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::codes;
-use crate::endpoint::{Endpoint, Token};
+use crate::endpoint::{Endpoint, EndpointError, Token};
 use crate::error::{ApiError, ErrorBody, chain};
 use crate::json::{
     AddTasks, BlobStored, CheckJson, CheckRequest, Doctor, Done, EvidenceList, ExecReport,
@@ -57,9 +57,21 @@ impl Client {
     /// With [`codes::NODE_UNREACHABLE`] when none answers; otherwise when the token can't be used.
     pub async fn of_home(home: &Path) -> Result<Self, ApiError> {
         let unreachable = |why: String| ApiError::new(codes::NODE_UNREACHABLE, why);
-        let endpoint = Endpoint::load(home)
-            .map_err(|error| ApiError::new(codes::NODE_HOME, chain(&error)))?
-            .ok_or_else(|| unreachable(format!("no daemon runs in {}", home.display())))?;
+        let endpoint = match Endpoint::load(home) {
+            // A daemon writes it anew when it starts.
+            Ok(None) | Err(EndpointError::Damaged { .. }) => {
+                return Err(unreachable(format!("no daemon runs in {}", home.display())));
+            }
+            Ok(Some(endpoint)) => endpoint,
+            Err(error) => return Err(ApiError::new(codes::NODE_HOME, chain(&error))),
+        };
+        if !endpoint.addr.ip().is_loopback() {
+            // The token must not leave the machine.
+            return Err(unreachable(format!(
+                "{} is not an address of this machine",
+                endpoint.addr
+            )));
+        }
         let token =
             Token::load(home).map_err(|error| ApiError::new(codes::NODE_HOME, chain(&error)))?;
         let client = Self::new(endpoint.addr, token);

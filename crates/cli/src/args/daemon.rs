@@ -83,7 +83,7 @@ pub(crate) struct ProvideArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DevArgs {
     /// Providers to start, beside one requester.
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) providers: u32,
     /// Folder for the homes of all nodes [default: a new one, removed at the end].
     #[arg(long, value_name = "DIR")]
