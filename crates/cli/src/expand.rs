@@ -265,9 +265,9 @@ mod tests {
         let split = Split::Range { from: 0, to: 10, step: 4 };
         let planned = expand(&common(&["{start}", "{end}"]), &split).unwrap();
         insta::assert_snapshot!(shown(&planned), @r#"
-        00 ["prog", "0", "4"] {"SEED": "0"} [] 4
-        04 ["prog", "4", "8"] {"SEED": "1"} [] 4
-        08 ["prog", "8", "10"] {"SEED": "2"} [] 2
+        0 ["prog", "0", "4"] {"SEED": "0"} [] 4
+        4 ["prog", "4", "8"] {"SEED": "1"} [] 4
+        8 ["prog", "8", "10"] {"SEED": "2"} [] 2
         "#);
     }
 

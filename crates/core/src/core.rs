@@ -60,6 +60,8 @@ pub struct Core {
     pub(crate) batches: BTreeMap<(LeaseId, u64), SignedBatch>,
 
     pub(crate) home_free: Vec<SlotId>,
+    /// Own cores rest until then: the disk was full.
+    pub(crate) home_rests_until: Option<Time>,
     pub(crate) home_runs: BTreeMap<RunId, HomeRun>,
     pub(crate) fetches: BTreeMap<FetchId, FetchOwner>,
     pub(crate) provider: Option<Provider>,
@@ -165,6 +167,7 @@ impl Core {
             open_asks: BTreeMap::new(),
             leases: BTreeMap::new(),
             batches: BTreeMap::new(),
+            home_rests_until: None,
             home_free: (1..=home_slots).rev().map(SlotId).collect(),
             home_runs: BTreeMap::new(),
             fetches: BTreeMap::new(),
@@ -276,6 +279,10 @@ impl Core {
         }
         if self.heartbeat_at.is_some_and(|at| at <= self.now) {
             self.heartbeat_at = None;
+            if self.home_rests_until.is_some_and(|until| until <= self.now) {
+                self.home_rests_until = None;
+                self.dirty = true;
+            }
             self.requester_heartbeat();
             self.provider_heartbeat();
         }

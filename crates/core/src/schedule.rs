@@ -201,6 +201,10 @@ impl Core {
         });
         let history = task.history();
         history.last_fault = Some((now, fault.clone()));
+        if provider.is_none() && fault.kind == FaultKind::DiskFull {
+            // Our own disk says nothing about the task.
+            history.attempts = history.attempts.saturating_sub(1);
+        }
         if counts_against_task(fault.kind) && !history.faulted.iter().any(|f| f.0 == provider) {
             history.faulted.push((provider, fault.kind));
         }

@@ -460,7 +460,7 @@ impl Core {
     // --- home ---
 
     pub(crate) fn run_at_home(&mut self) {
-        while !self.home_free.is_empty() {
+        while !self.home_free.is_empty() && self.home_rests_until.is_none() {
             if let Some((id, index)) = self.next_audit() {
                 self.audit_at_home(id, index);
             } else if let Some((id, index)) = self.next_home_task() {
@@ -521,7 +521,7 @@ impl Core {
     }
 
     pub(crate) fn run_task_at_home(&mut self, id: JobId, index: u32, duplicate: bool) {
-        if self.home_free.is_empty() {
+        if self.home_free.is_empty() || self.home_rests_until.is_some() {
             return;
         }
         let Some(job) = self.jobs.get(&id) else { return };
@@ -556,6 +556,10 @@ impl Core {
         let Some(home) = self.home_runs.remove(&run) else { return };
         self.home_free.push(home.slot);
         self.dirty = true;
+        if matches!(&result, Err(fault) if fault.kind == FaultKind::DiskFull) {
+            // Our own lack: trying at once would only use up the attempts.
+            self.home_rests_until = Some(self.now.after_ms(self.config.tuning.journal_retry_ms));
+        }
         if home.audit {
             if let Some(job) = self.jobs.get_mut(&home.job) {
                 job.audits_running = job.audits_running.saturating_sub(1);
@@ -630,7 +634,7 @@ impl Core {
         let Some(job) = self.jobs.get_mut(&id).filter(|j| j.ended.is_none()) else { return };
         let accepted = job.task_mut(index).and_then(|t| t.accepted.as_mut());
         let Some(accepted) = accepted.filter(|a| a.audit == Audit::Pending) else { return };
-        accepted.audit_faults += 1;
+        accepted.audit_faults += u32::from(fault.kind != FaultKind::DiskFull);
         if accepted.audit_faults < tries {
             job.audits.insert(index);
         } else {
