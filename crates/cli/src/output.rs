@@ -52,7 +52,13 @@ impl JobNote {
         let mut text = serde_json::to_string(self).map_err(|error| ApiError::internal(&error))?;
         text.push('\n');
         let path = dir.join(Self::FILE);
-        std::fs::write(&path, text).map_err(|error| failed(&path, &error))
+        // Whole or not at all: half a note would be taken for somebody else's.
+        let draft = dir.join(format!(".{}.part", Self::FILE));
+        let written = std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, &path));
+        written.map_err(|error| {
+            let _ = std::fs::remove_file(&draft);
+            failed(&path, &error)
+        })
     }
 }
 

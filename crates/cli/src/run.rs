@@ -270,7 +270,11 @@ async fn follow(
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         for path in still_files(folder, &mut seen)? {
-            files.push(inputs::map_file(&path, &mut plan.sources)?);
+            match inputs::map_file(&path, &mut plan.sources) {
+                Ok(file) => files.push(file),
+                // One file that can't be used must not end the watch for all others.
+                Err(error) => progress.say(|ui| ui.warn(&format!("skipped: {}", error.message))),
+            }
         }
         if sent < files.len() {
             let tasks = expand(&plan.common, &Split::Map(files.clone()))?;
