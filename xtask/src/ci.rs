@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::command::{self, command, root, say};
-use crate::shell::{built, cargo, run};
+use crate::shell::{self, built, cargo, run};
 use crate::{python, test};
 
 /// Everything, in the order in which a mistake is cheapest to find.
@@ -57,7 +57,7 @@ fn dependencies() -> Result<()> {
 
 /// Generated files: makes them, or (with `check`) fails where they would change.
 pub(crate) fn generate(check: bool) -> Result<()> {
-    run(&mut cargo(&["build", "--locked", "--workspace", "--bins"]))?;
+    shell::build()?;
     let mut stale = Vec::new();
     for (file, args) in
         [("docs/openapi.json", &["man", "--openapi"][..]), ("docs/cli.md", &["man", "--markdown"])]

@@ -23,7 +23,7 @@ use self::network::{Network, RUNS};
 use self::outcome::{Run, judge};
 use crate::command::{fresh_folder, output, say, target};
 use crate::corpus::{CorpusCase, corpus};
-use crate::shell::{built, cargo, run};
+use crate::shell::{self, built};
 
 /// Which cases, and by which executables.
 #[derive(Debug, Default)]
@@ -81,7 +81,7 @@ pub(crate) fn show(choice: &Choice) -> Result<()> {
         dir.join("ayni")
     } else {
         say("building (the first time takes about 15 minutes on two cores)");
-        run(&mut cargo(&["build", "--locked", "--workspace", "--bins"]))?;
+        shell::build()?;
         built("ayni")
     };
     let cases = choice.pick(corpus()?)?;

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::command::{command, output, say, target};
-use crate::shell::{built, cargo, run};
+use crate::shell::{self, built, run};
 use crate::{data, python};
 
 const PROVIDERS: usize = 5;
@@ -26,7 +26,7 @@ const HOW_IT_LIES: &str = "digit";
 /// Runs the demo; leaves the network up unless `stop`.
 pub(crate) fn show(stop: bool) -> Result<()> {
     say("building (the first time takes about 15 minutes on two cores)");
-    run(&mut cargo(&["build", "--locked", "--workspace", "--bins"]))?;
+    shell::build()?;
     say(
         "preparing three examples: their programs, their data, and the reference tools to compare with",
     );

@@ -19,6 +19,7 @@ use anyhow::{Result, bail};
 
 const USAGE: &str = "usage: cargo xtask COMMAND
   demo [--stop]                 the main job, shown; --stop takes the network down at the end
+  build                         the executables, into target/debug
   test                          every test
   ci                            format, lints, documents, dependencies, then every test
   gen [--check]                 make the generated files; or fail where they would change
@@ -46,6 +47,7 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["demo"] => demo::show(false)?,
         ["demo", "--stop"] => demo::show(true)?,
+        ["build"] => shell::build()?,
         ["test"] => test::all()?,
         ["ci"] => ci::all()?,
         ["gen"] => ci::generate(false)?,

@@ -29,3 +29,9 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     }
     Ok(())
 }
+
+/// Builds the executables. The examples go along because cargo then chooses the same features as
+/// for the tests, so that both share one build of every dependency.
+pub(crate) fn build() -> Result<()> {
+    run(&mut cargo(&["build", "--locked", "--workspace", "--bins", "--examples"]))
+}
