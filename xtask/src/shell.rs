@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::command::{root, target};
+use crate::command::{command, root, target};
 
 /// An executable of this project, built by the dev profile.
 pub(crate) fn built(name: &str) -> PathBuf {
@@ -14,7 +14,9 @@ pub(crate) fn built(name: &str) -> PathBuf {
 
 /// The cargo that runs this, in the project's folder.
 pub(crate) fn cargo(args: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // Without what cargo told this program about its own package: build scripts of dependencies
+    // look at it, and would be run again whenever cargo is called by hand in between.
+    let mut command = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(root());
     command
 }
