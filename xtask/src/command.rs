@@ -38,7 +38,9 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
             command.env_remove(&name);
         }
     }
-    command.env_remove("RUSTC").env_remove("RUSTFLAGS").env_remove("RUSTUP_TOOLCHAIN");
+    // RUSTUP_TOOLCHAIN stays: without it, rustup would obey the toolchain files that some
+    // dependencies carry, and ask for a compiler that isn't here.
+    command.env_remove("RUSTC").env_remove("RUSTFLAGS");
     command
 }
 
