@@ -79,6 +79,11 @@ impl Network {
             // An audit would be a sixth execution, at home, and compile there too.
             ayni.args(["--audit", "0"]);
         }
+        if case.heavy {
+            // A requester presumes a task lost after thrice this and a minute, compiling included,
+            // and providers compile behind everything else on the machine.
+            ayni.args(["--timeout", "2h"]);
+        }
         ayni.arg("-o").arg(out).arg("--").args(&case.args);
         ayni
     }
