@@ -32,6 +32,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   corpus                        obtain programs that others wrote; print how each is run, as JSON
   corpus --run [--heavy] [--bin DIR] [NAME…]
                                 run them five times on a network and once here; compare outcomes
+  corpus --ways [--heavy] [--bin DIR] [NAME…]
+                                compile them in three ways, run them here; compare outcomes
   testsuite PATH                WebAssembly's WASI test suite (wasi-testsuite), its preview 1 cases";
 
 fn main() -> ExitCode {
@@ -78,6 +80,9 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench", "run", rounds] => bench::run(rounds.parse()?)?,
         ["corpus"] => println!("{}", corpus::as_json()?),
         ["corpus", "--run", choice @ ..] => corpus_run::show(&corpus_run::Choice::parse(choice)?)?,
+        ["corpus", "--ways", choice @ ..] => {
+            corpus_run::show_ways(&corpus_run::Choice::parse(choice)?)?;
+        }
         ["testsuite", folder] => testsuite::show(Path::new(folder))?,
         _ => bail!("{USAGE}"),
     }
