@@ -5,12 +5,14 @@ mod ci;
 pub mod command;
 pub mod corpus;
 mod corpus_run;
+mod daemon;
 pub mod data;
 mod demo;
 pub mod guests;
 pub mod python;
 mod shell;
 mod test;
+mod testsuite;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,7 +31,10 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench run [ROUNDS]            what metering, starting and idling cost; some minutes
   corpus                        obtain programs that others wrote; print how each is run, as JSON
   corpus --run [--heavy] [--bin DIR] [NAME…]
-                                run them five times on a network and once here; compare outcomes";
+                                run them five times on a network and once here; compare outcomes
+  corpus --ways [--heavy] [--bin DIR] [NAME…]
+                                compile them in three ways, run them here; compare outcomes
+  testsuite PATH                WebAssembly's WASI test suite (wasi-testsuite), its preview 1 cases";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -75,6 +80,10 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench", "run", rounds] => bench::run(rounds.parse()?)?,
         ["corpus"] => println!("{}", corpus::as_json()?),
         ["corpus", "--run", choice @ ..] => corpus_run::show(&corpus_run::Choice::parse(choice)?)?,
+        ["corpus", "--ways", choice @ ..] => {
+            corpus_run::show_ways(&corpus_run::Choice::parse(choice)?)?;
+        }
+        ["testsuite", folder] => testsuite::show(Path::new(folder))?,
         _ => bail!("{USAGE}"),
     }
     Ok(())
