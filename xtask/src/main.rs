@@ -1,5 +1,6 @@
 //! The project's own commands.
 
+mod apt;
 mod bench;
 mod ci;
 pub mod command;
@@ -7,6 +8,7 @@ pub mod corpus;
 mod corpus_run;
 pub mod data;
 mod demo;
+pub mod examples;
 pub mod guests;
 pub mod python;
 mod shell;
@@ -60,7 +62,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["guests", "--update"] => guests::update_prebuilt()?,
         ["guests", "--check"] => println!("{:?}", guests::check_prebuilt()?),
         ["data"] => {
-            for folder in data::stage_all()? {
+            for folder in examples::stage_all()? {
                 println!("{}", folder.display());
             }
         }
