@@ -14,7 +14,7 @@ use crate::data::{self, PYTHON, Package, PackageFile, Source};
 use crate::{guests, python};
 
 /// All examples.
-pub const ALL: [&str; 5] = ["grid", "weather", "co2", "demand", "genomes"];
+pub const ALL: [&str; 6] = ["grid", "weather", "co2", "demand", "genomes", "traffic"];
 /// Those that the demo runs and the tests lay out: small downloads, and over in a minute.
 pub const SHOWN: [&str; 3] = ["grid", "weather", "co2"];
 
@@ -63,11 +63,33 @@ const EXAMPLES: [Example; ALL.len()] = [
             from: GENOMES,
             with_tools: false,
             files: &[
-                PackageFile { member: "Klebs_HS11286.fna", blake3: "0bea53b8063a1b2bd5842246042d4b32d88f32eb3ae792bfbf3646bb685d9b32" },
-                PackageFile { member: "Klebs_Kp1084.fna", blake3: "6ecbe29fe506644214397ae12087f6b147a95ed965ea485b7e3fe38bc79e2f52" },
-                PackageFile { member: "MGH78578.fna", blake3: "f356e36da3fc6c9b2ccc7fae09187dbd1e88f29df146848abd9891cc486d2273" },
-                PackageFile { member: "NTUH-K2044.fna", blake3: "94e59603ee0a9532783117d5232b6a737d53a7a39533559ed42b40ebece4ea85" },
+                PackageFile {
+                    member: "Klebs_HS11286.fna",
+                    blake3: "0bea53b8063a1b2bd5842246042d4b32d88f32eb3ae792bfbf3646bb685d9b32",
+                },
+                PackageFile {
+                    member: "Klebs_Kp1084.fna",
+                    blake3: "6ecbe29fe506644214397ae12087f6b147a95ed965ea485b7e3fe38bc79e2f52",
+                },
+                PackageFile {
+                    member: "MGH78578.fna",
+                    blake3: "f356e36da3fc6c9b2ccc7fae09187dbd1e88f29df146848abd9891cc486d2273",
+                },
+                PackageFile {
+                    member: "NTUH-K2044.fna",
+                    blake3: "94e59603ee0a9532783117d5232b6a737d53a7a39533559ed42b40ebece4ea85",
+                },
             ],
+        }),
+        is_script: false,
+    },
+    Example {
+        name: "traffic",
+        data: &[],
+        made: Some(Made {
+            from: ROADS,
+            with_tools: false,
+            files: &[PackageFile { member: "roads.csv", blake3: "b82eb1c7137775fcc7a38f0cee42963bdf7232e3825c888f4d4bd129f934747d" }],
         }),
         is_script: false,
     },
@@ -145,6 +167,15 @@ const GENOMES: Package = Package {
             blake3: "c94edb4d9fc51d8f2497c6d4c5bfede0c909e802b36e0a786762dd19ce1ac23a",
         },
     ],
+};
+
+/// The roads of La Serena and Coquimbo in Chile.
+const ROADS: Package = Package {
+    name: "aequilibrae",
+    source: Source::PyPi,
+    package: "aequilibrae",
+    version: "1.7.2",
+    files: &[PackageFile { member: "aequilibrae/reference_files/coquimbo.zip", blake3: "b543ad9b2fd504686232a5b32739ab50258aaea3195ec3569dac3a38f251af16" }],
 };
 
 /// Puts everything an example needs into `target/examples/NAME/`, so that

@@ -26,7 +26,11 @@ struct Guests {
 }
 
 const GUESTS: [Guests; 2] = [
-    Guests { folder: "examples", names: &["demand", "genomes", "grid", "weather"], apart: true },
+    Guests {
+        folder: "examples",
+        names: &["demand", "genomes", "grid", "traffic", "weather"],
+        apart: true,
+    },
     Guests {
         folder: "bench/guests",
         names: &["calls", "nbody", "sha256", "sieve", "sort"],
