@@ -14,7 +14,7 @@ use crate::data::{self, PYTHON, Package, PackageFile, Source};
 use crate::{guests, python};
 
 /// All examples.
-pub const ALL: [&str; 6] = ["grid", "weather", "co2", "demand", "genomes", "traffic"];
+pub const ALL: [&str; 7] = ["grid", "weather", "co2", "demand", "genomes", "traffic", "molecules"];
 /// Those that the demo runs and the tests lay out: small downloads, and over in a minute.
 pub const SHOWN: [&str; 3] = ["grid", "weather", "co2"];
 
@@ -89,7 +89,23 @@ const EXAMPLES: [Example; ALL.len()] = [
         made: Some(Made {
             from: ROADS,
             with_tools: false,
-            files: &[PackageFile { member: "roads.csv", blake3: "b82eb1c7137775fcc7a38f0cee42963bdf7232e3825c888f4d4bd129f934747d" }],
+            files: &[PackageFile {
+                member: "roads.csv",
+                blake3: "b82eb1c7137775fcc7a38f0cee42963bdf7232e3825c888f4d4bd129f934747d",
+            }],
+        }),
+        is_script: false,
+    },
+    Example {
+        name: "molecules",
+        data: &[],
+        made: Some(Made {
+            from: MOLECULES,
+            with_tools: true,
+            files: &[PackageFile {
+                member: "molecules.csv",
+                blake3: "a2e1b82021de737f0914470afd1afc17d1a89f7bd4df2aa6b2a277c4976a739a",
+            }],
         }),
         is_script: false,
     },
@@ -175,7 +191,22 @@ const ROADS: Package = Package {
     source: Source::PyPi,
     package: "aequilibrae",
     version: "1.7.2",
-    files: &[PackageFile { member: "aequilibrae/reference_files/coquimbo.zip", blake3: "b543ad9b2fd504686232a5b32739ab50258aaea3195ec3569dac3a38f251af16" }],
+    files: &[PackageFile {
+        member: "aequilibrae/reference_files/coquimbo.zip",
+        blake3: "b543ad9b2fd504686232a5b32739ab50258aaea3195ec3569dac3a38f251af16",
+    }],
+};
+
+/// The first five thousand molecules of the collection of the National Cancer Institute.
+const MOLECULES: Package = Package {
+    name: "rdkit-data",
+    source: Source::Debian,
+    package: "rdkit-data",
+    version: "202209.3-1",
+    files: &[PackageFile {
+        member: "usr/share/RDKit/Data/NCI/first_5K.smi",
+        blake3: "355af717276cecfed5996d0716f722986bf6b9a820d90190ed6a28ecfc3662b6",
+    }],
 };
 
 /// Puts everything an example needs into `target/examples/NAME/`, so that

@@ -28,7 +28,7 @@ struct Guests {
 const GUESTS: [Guests; 2] = [
     Guests {
         folder: "examples",
-        names: &["demand", "genomes", "grid", "traffic", "weather"],
+        names: &["demand", "genomes", "grid", "molecules", "traffic", "weather"],
         apart: true,
     },
     Guests {
