@@ -1,25 +1,29 @@
-//! Promise: accepted results are right, always if nobody lies, and with every result audited even
-//! if somebody does; receipts fit them, and evidence names liars only.
+//! V1: a result that counts as verified is right, and every result is if nobody lies; receipts fit
+//! their results; nobody is accused but liars, and what is shown as evidence convicts by itself.
+
+use std::collections::BTreeSet;
 
 use ayni_core::{Core, JobState, Seal as _};
 use ayni_types::{JobId, NodeId, TaskSpec};
 use ayni_wire::{batch_hash, leaf_hash, outcome_digest, verify_proof};
 
-use super::Violation;
+use super::{Violation, evidence};
+use crate::knobs::Knobs;
 use crate::runner::{execute, truth};
 use crate::seal::SimSeal;
-use crate::swarm::Knobs;
 
-const PROMISE: &str = "results are right";
+/// Results.
+pub const PROMISE: &str = "V1 results are right";
+/// Accusations.
+pub const BLAME: &str = "V1 only liars are accused";
 
-/// Looks at a job that has ended.
+/// Looks at the results of a job that has ended.
 #[must_use]
-pub fn at_end(
+pub fn results(
     core: &Core,
     job: JobId,
     specs: &[TaskSpec],
     knobs: &Knobs,
-    liars: &[NodeId],
     home: NodeId,
 ) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -52,21 +56,30 @@ pub fn at_end(
         let proven = verify_proof(leaf_hash(&file.receipt), &file.proof, file.header.root);
         if !signed || !proven || file.receipt.outcome != outcome_digest(outcome) {
             let text = format!("{job}/{index}: its receipt does not hold");
-            found.push(Violation::new("receipts hold", text));
+            found.push(Violation::new(PROMISE, text));
         }
     }
-    for evidence in core.evidence(job) {
-        if !liars.contains(&evidence.provider)
-            || evidence.claimed.receipt.outcome == outcome_digest(&evidence.found)
-        {
-            let text = format!("evidence against {} is no evidence", evidence.provider);
-            found.push(Violation::new("the innocent are not blamed", text));
+    found
+}
+
+/// Looks at whom an honest requester accuses.
+#[must_use]
+pub fn accusations(core: &Core, job: JobId, liars: &BTreeSet<NodeId>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for shown in core.evidence(job) {
+        if let Err(why) = evidence::convicts(&shown) {
+            let text = format!("evidence against {} convicts nobody: {why}", shown.provider);
+            found.push(Violation::new(BLAME, text));
+        }
+        if !liars.contains(&shown.provider) {
+            let text = format!("evidence against {}, who does not lie", shown.provider);
+            found.push(Violation::new(BLAME, text));
         }
     }
     for ban in core.bans() {
         if !liars.contains(&ban.node) {
             let text = format!("{} is banned: {}", ban.node, ban.reason);
-            found.push(Violation::new("the innocent are not blamed", text));
+            found.push(Violation::new(BLAME, text));
         }
     }
     found
