@@ -6,6 +6,7 @@
 //! transports, blobs' bytes, processes (the node crate pumps the core against those), JSON.
 
 mod apply;
+pub mod audit;
 mod command;
 mod config;
 mod core;

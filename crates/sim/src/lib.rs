@@ -14,6 +14,7 @@
 //! shrink    smaller knobs that break the same promise
 //! farm      many worlds
 //! trace     a hash over everything that happened
+//! rule      apart from worlds: a Monte Carlo of the audit rule
 //! ```
 //!
 //! A world has two phases: faults, then healing, after which every job must end in bounded virtual
@@ -27,6 +28,8 @@ pub mod farm;
 pub mod knobs;
 pub mod net;
 pub mod prng;
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub mod rule;
 pub mod runner;
 pub mod seal;
 pub mod shrink;

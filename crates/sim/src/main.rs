@@ -68,6 +68,18 @@ enum Action {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Play the audit rule, without a network, against liars; prints the tables in Markdown.
+    Rule {
+        /// Jobs per cell.
+        #[arg(long, default_value_t = 1_000)]
+        seeds: u64,
+        /// Providers per job.
+        #[arg(long, default_value_t = 21)]
+        providers: usize,
+        /// Only printed doubt against measured frequency, as CSV.
+        #[arg(long)]
+        calibration: bool,
+    },
     /// Run one world twice and compare the hashes.
     Replay {
         #[command(flatten)]
@@ -115,6 +127,7 @@ fn main() -> anyhow::Result<()> {
         Action::Shrink { world, tries, out } => smaller(world.knobs()?, tries, &out)?,
         Action::Load { tasks } => load(tasks),
         Action::Crowd { nodes, seed } => crowd(nodes, seed),
+        Action::Rule { seeds, providers, calibration } => rule(seeds, providers, calibration),
         Action::Replay { world } => replay(&world.knobs()?),
     };
     std::process::exit(i32::from(broken));
@@ -208,6 +221,19 @@ fn load(tasks: u64) -> bool {
     println!("{tasks} tasks: {seconds:.1} s in all, {rate:.0} events a second, models included");
     println!("the slowest single event took {:.0} ms (the submission)", report.slowest_ms);
     !report.violations.is_empty()
+}
+
+fn rule(seeds: u64, providers: usize, calibration: bool) -> bool {
+    let table = ayni_sim::rule::Table { seeds, providers };
+    if calibration {
+        println!("printed,measured,results");
+        for (printed, measured, results) in ayni_sim::rule::confidence(&table) {
+            println!("{printed:.6},{measured:.6},{results}");
+        }
+    } else {
+        print!("{}", ayni_sim::rule::render(&table));
+    }
+    false
 }
 
 fn crowd(nodes: u64, seed: u64) -> bool {
