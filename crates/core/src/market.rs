@@ -137,10 +137,11 @@ impl Core {
             let out = self.chance.below(directories.len() as u64);
             directories.swap_remove(usize::try_from(out).unwrap_or(0));
         }
+        // Whose greeting got lost may be anything: it is asked like a provider.
         let providers: Vec<NodeId> = self
             .peers
             .iter()
-            .filter(|(_, p)| p.up && p.roles.is_some_and(|r| r.provider && !r.directory))
+            .filter(|(_, p)| p.up && p.roles.is_none_or(|r| r.provider && !r.directory))
             .map(|(n, _)| *n)
             .take(64)
             .collect();

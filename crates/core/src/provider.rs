@@ -253,10 +253,11 @@ impl Core {
         if provider.offer_next.as_ref().is_some_and(|o| o.body.sequence == sequence) {
             provider.offer = provider.offer_next.take();
         }
+        // Whose greeting got lost may be one; who is none ignores it.
         let directories: Vec<NodeId> = self
             .peers
             .iter()
-            .filter(|(_, p)| p.up && p.roles.is_some_and(|r| r.directory))
+            .filter(|(_, p)| p.up && p.roles.is_none_or(|r| r.directory))
             .map(|(n, _)| *n)
             .collect();
         for node in directories {
