@@ -420,8 +420,9 @@ impl Core {
         let reachable: BTreeSet<NodeId> = self
             .offers
             .values()
+            .filter(|k| k.until > now)
             .map(|k| &k.signed.body)
-            .filter(|o| !self.banned.contains_key(&o.node) && o.expires > now)
+            .filter(|o| !self.banned.contains_key(&o.node))
             .filter(|o| self.shunned.get(&o.node).is_none_or(|s| s.until <= now.after_ms(soon)))
             .map(|o| o.node)
             .chain(self.hires.values().map(crate::market::Hire::provider))

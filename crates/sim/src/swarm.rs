@@ -61,7 +61,11 @@ impl Knobs {
         self.ghost_percent = often(p, 30, 60);
         self.repeat_percent = often(p, 30, 60);
         self.lost_sync_percent = often(p, 15, 50);
-        self.skew_ms_max = often(p, 25, 60_000);
+        self.skew_ms_max = match p.below(4) {
+            0 => p.between(1_000, 60_000),
+            1 => 3_600_000,
+            _ => 0,
+        };
         self.fault_phase_ms = p.between(5_000, 60_000);
     }
 
