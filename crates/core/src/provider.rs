@@ -766,7 +766,7 @@ impl Core {
         for slot in tenancy.slots {
             self.effects.push_back(Effect::CloseSlot(slot));
         }
-        let until = tenancy.until;
+        let until = tenancy.until.max(self.now.after_ms(self.config.tuning.lease_ms));
         for (number, (batch, sent)) in tenancy.unacked {
             if provider.stale.len() < STALE_MAX {
                 provider.stale.insert((lease, number), Stale { requester, batch, until, sent });
@@ -820,14 +820,14 @@ impl Core {
                 .down_since
                 .map_or(0, |at| now.since_ms(at))
                 .max(now.since_ms(heard).saturating_sub(tuning.silence_ms));
-            let over = now >= tenancy.until.after_ms(tuning.requester_grace_ms);
             let unwanted = tenancy.ending
                 && tenancy.work.is_empty()
                 && now.since_ms(tenancy.ending_since) >= tuning.requester_grace_ms;
-            if gone_ms >= tuning.requester_grace_ms || over || unwanted {
+            if gone_ms >= tuning.requester_grace_ms || unwanted {
                 dead.push(*id);
                 continue;
             }
+            // Nothing new from then on; what was taken before is finished.
             if now >= tenancy.until && !tenancy.ending {
                 tenancy.ending = true;
                 tenancy.ending_since = now;

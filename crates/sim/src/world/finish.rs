@@ -97,10 +97,10 @@ impl World {
             found.extend(v1::results(core, job, tasks, &self.knobs, node.id));
             found.extend(v1::accusations(core, job, &self.liars));
         }
-        let everybody_is_honest = self.knobs.is_honest();
+        let requesters_are_honest = self.honest_clients().count() == self.clients.len();
         for (at, node) in self.nodes.iter().enumerate() {
-            let Some(core) = &node.core else { continue };
-            if everybody_is_honest {
+            let Some(core) = node.core.as_ref().filter(|_| node.is_honest()) else { continue };
+            if requesters_are_honest {
                 found.extend(j3::nothing_left(core, at));
             }
         }
