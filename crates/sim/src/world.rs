@@ -112,7 +112,7 @@ struct World {
     crashes: u32,
     commands: u64,
     healed: bool,
-    /// Runs in progress, anywhere.
+    /// Runs in progress on honest machines.
     running: usize,
     busy_ms: u64,
     busy_node_ms: u64,

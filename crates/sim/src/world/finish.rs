@@ -18,7 +18,7 @@ pub struct Report {
     pub events: u64,
     /// Virtual time that passed.
     pub virtual_ms: u64,
-    /// Virtual time in which at least one task was being executed somewhere.
+    /// Virtual time in which at least one task was being executed on an honest machine.
     pub busy_ms: u64,
     /// The same, times the number of nodes.
     pub busy_node_ms: u64,

@@ -94,7 +94,7 @@ impl World {
         });
         let (ms, result) = spoilt.unwrap_or((ms, result));
         self.nodes[at].runs.insert(run, purpose);
-        self.running += 1;
+        self.running += usize::from(self.nodes[at].is_honest());
         self.schedule(ms, at, Happening::RunEnds { run, result: Box::new(result) });
     }
 
@@ -106,7 +106,7 @@ impl World {
             return;
         }
         self.nodes[at].runs.remove(&run);
-        self.running -= 1;
+        self.running -= usize::from(self.nodes[at].is_honest());
         self.note(at, 9, &run.0.to_be_bytes());
         if let Ok(ran) = &result {
             let outputs = runner::outputs(&ran.outcome);

@@ -187,7 +187,7 @@ impl World {
         node.wake_at = None;
         node.dies_in = None;
         node.asleep_until = 0;
-        self.running -= node.runs.len();
+        self.running -= if node.is_honest() { node.runs.len() } else { 0 };
         node.runs.clear();
         let keep = if node.disk.broken { 0 } else { keep };
         for batch in node.disk.crash(keep) {
