@@ -258,6 +258,12 @@ impl Liar {
         Some(Self { node, name: entry.name, dose })
     }
 
+    /// The node itself lies; behind a hostile relay it does not.
+    #[must_use]
+    pub fn is_dishonest(&self) -> bool {
+        self.name != "relay"
+    }
+
     pub(crate) fn make(&self) -> Option<Box<dyn Adversary>> {
         make(self.name, self.dose)
     }

@@ -119,7 +119,7 @@ impl Knobs {
     /// Every node runs what it says it runs, and says what it means.
     #[must_use]
     pub fn is_honest(&self) -> bool {
-        self.liars.is_empty()
+        self.liars.iter().all(|liar| !liar.is_dishonest())
     }
 
     /// No task can fail but by its own fault.

@@ -128,13 +128,14 @@ impl World {
         }
         let mut chance = Prng::new(knobs.seed, "world");
         let mut nodes: Vec<Node> = workload::nodes(&knobs, &mut chance);
-        if options.planted == Some(Planted::HiddenLiar) {
-            nodes[size(knobs.requesters)].adversary = crate::adversary::make("lies_at_rate", 100);
-        }
         let clients = workload::clients(&knobs, &mut nodes);
         let ids = nodes.iter().enumerate().map(|(at, n)| (n.id, at)).collect();
         let liars: BTreeSet<NodeId> =
-            knobs.liars.iter().filter_map(|l| Some(nodes.get(l.node)?.id)).collect();
+            nodes.iter().filter(|node| !node.is_honest()).map(|node| node.id).collect();
+        if options.planted == Some(Planted::HiddenLiar) {
+            let hidden = &mut nodes[size(knobs.requesters)];
+            hidden.adversary = crate::adversary::make("lies_at_rate", 100);
+        }
         Self {
             now: EPOCH_MS,
             heap: Heap::default(),

@@ -82,7 +82,7 @@ impl World {
     /// What a hostile relay does to it, if one of the two sits behind one.
     fn fate(&mut self, at: usize, peer: usize, message: &Message) -> Fate {
         for side in [at, peer] {
-            if !self.nodes[side].is_honest() {
+            if self.nodes[side].adversary.is_some() {
                 let bytes = encode(message).len();
                 let fate = self.with_adversary(side, |adversary, desk| adversary.wire(bytes, desk));
                 if let Some(fate @ (Fate::Late(_) | Fate::Break)) = fate {

@@ -6,7 +6,7 @@ use ayni_core::{Config, Core, Event, Purpose, RunId};
 use ayni_types::{Digest, LeaseId, NodeId, Time};
 
 use super::{Happening, Planted, World};
-use crate::adversary::{Adversary, Desk};
+use crate::adversary::{Adversary, Desk, Liar};
 use crate::checkers::gate::Durable;
 use crate::checkers::told::Told;
 use crate::checkers::{Violation, j2, r1};
@@ -28,6 +28,7 @@ pub(super) struct Node {
     pub(super) blobs: BTreeSet<Digest>,
     pub(super) fuel_per_ms: u64,
     pub(super) adversary: Option<Box<dyn Adversary>>,
+    is_honest: bool,
     /// Who leases what from this node, as far as it has granted.
     pub(super) tenants: BTreeMap<LeaseId, NodeId>,
     /// Runners that work for others stand still.
@@ -42,13 +43,10 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(
-        id: NodeId,
-        config: Config,
-        fuel_per_ms: u64,
-        adversary: Option<Box<dyn Adversary>>,
-    ) -> Self {
+    pub(super) fn new(id: NodeId, config: Config, fuel_per_ms: u64, liar: Option<&Liar>) -> Self {
         Self {
+            adversary: liar.and_then(Liar::make),
+            is_honest: !liar.is_some_and(Liar::is_dishonest),
             id,
             config,
             core: None,
@@ -60,7 +58,6 @@ impl Node {
             told: Told::default(),
             blobs: BTreeSet::new(),
             fuel_per_ms,
-            adversary,
             tenants: BTreeMap::new(),
             frozen: false,
             asleep_until: 0,
@@ -72,7 +69,7 @@ impl Node {
     }
 
     pub(super) fn is_honest(&self) -> bool {
-        self.adversary.is_none()
+        self.is_honest
     }
 
     pub(super) fn provides(&self) -> bool {

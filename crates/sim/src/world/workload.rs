@@ -9,7 +9,6 @@ use ayni_wire::digest;
 use super::EPOCH_MS;
 use super::clients::{Client, Stage};
 use super::node::Node;
-use crate::adversary;
 use crate::knobs::{Knobs, size};
 use crate::prng::Prng;
 use crate::runner;
@@ -29,7 +28,7 @@ pub(super) fn nodes(knobs: &Knobs, chance: &mut Prng) -> Vec<Node> {
             let liar = knobs.liars.iter().find(|liar| liar.node == at);
             let fuel_per_ms = chance.between(300_000, 3_000_000);
             let config = config(knobs, chance, id(at), &addresses, at >= requesters);
-            Node::new(id(at), config, fuel_per_ms, liar.and_then(adversary::Liar::make))
+            Node::new(id(at), config, fuel_per_ms, liar)
         })
         .collect()
 }
