@@ -32,7 +32,7 @@ fn world(seed: u64, name: &str, dose: u64, role: Role) -> Report {
          disk_ms_max 10\nblinded_percent {}\nliar {node} {name} {dose}\n",
         if name == "blinded" { 100 } else { 0 }
     );
-    run_world(Knobs::parse(&text).unwrap(), Options::default())
+    run_world(Knobs::parse(&text).expect("the knobs are well-formed"), Options::default())
 }
 
 #[test]
