@@ -105,6 +105,10 @@ impl Knobs {
             }
             5 => {
                 let name = any(p, Role::Network);
+                if name == "eclipse" {
+                    // Who hears of others from one directory only hears what it likes.
+                    self.second_directory = 1;
+                }
                 let at = p.below(self.requesters + self.providers);
                 self.lies(p, size(at), name, dose);
             }

@@ -7,6 +7,9 @@ use super::{EPOCH_MS, Violation, World};
 use crate::checkers::{evidence, j1, j3, v1};
 use crate::runner;
 
+/// Twenty attempts of ten seconds each.
+const LIES_MS_PER_TASK: u64 = 200_000;
+
 /// What came of a world.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -44,6 +47,7 @@ pub struct Report {
 
 impl World {
     /// Healing, and then every task once after the other on the slowest machine, and again at home.
+    /// A liar (one that withholds outputs, say) may cost every task all of its attempts.
     pub(super) fn give_up_at(&self) -> u64 {
         let slowest = self.nodes.iter().map(|n| n.fuel_per_ms).min().unwrap_or(1).max(1);
         let pace = self.knobs.stretch;
@@ -53,7 +57,9 @@ impl World {
             .flat_map(|c| &c.tasks)
             .map(|t| runner::truth(t).map_or(60_000 * pace, |o| o.fuel.0 / slowest))
             .sum();
-        EPOCH_MS + (self.knobs.fault_phase_ms + 600_000) * pace + 3 * work
+        let tasks: usize = self.clients.iter().map(|c| c.tasks.len()).sum();
+        let lies = if self.knobs.is_honest() { 0 } else { tasks as u64 * LIES_MS_PER_TASK };
+        EPOCH_MS + (self.knobs.fault_phase_ms + 600_000) * pace + 3 * work + lies
     }
 
     /// Users of dishonest requesters get what they get.
