@@ -133,8 +133,8 @@ impl Knobs {
         let mut knobs = Self::draw(seed);
         let mut p = Prng::new(seed, "long");
         knobs.stretch = p.between(200, 2_000);
-        knobs.tasks = p.between(4, 40);
-        knobs.providers = knobs.providers.min(5);
+        knobs.tasks = p.between(10, 60);
+        knobs.providers = knobs.providers.min(3);
         let nodes = knobs.nodes();
         // Spam by the second fills hours with nothing else; the short worlds have it.
         knobs.liars.retain(|liar| liar.node < nodes && liar.name != "quote_spam");

@@ -68,15 +68,18 @@ impl World {
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        self.healed
-            && self.honest_clients().all(|client| {
-                client.stage == Stage::Done
-                    || (client.stage == Stage::Watch && {
-                        let core = self.nodes[client.node].core.as_ref();
-                        let view = core.and_then(|c| c.job(client.job));
-                        view.is_some_and(|v| v.state != JobState::Running)
-                    })
-            })
+        self.healed && self.jobs_have_ended()
+    }
+
+    pub(super) fn jobs_have_ended(&self) -> bool {
+        self.honest_clients().all(|client| {
+            client.stage == Stage::Done
+                || (client.stage == Stage::Watch && {
+                    let core = self.nodes[client.node].core.as_ref();
+                    let view = core.and_then(|c| c.job(client.job));
+                    view.is_some_and(|v| v.state != JobState::Running)
+                })
+        })
     }
 
     pub(super) fn report_stuck(&mut self) {
