@@ -25,8 +25,6 @@ const RESULTS_PER_AGREED: u64 = 10;
 const FLOOR_SCALE: u64 = 400_000;
 /// A lie must cost its author so many times what it brings.
 const MARGIN: u128 = 2;
-/// Above this rate each result is drawn by itself: stretches would hold less than four.
-const STRETCHES_UP_TO: u32 = 250_000;
 /// Fixed point of [`wrong_at_most`].
 const ONE: u128 = 1 << 60;
 
@@ -149,11 +147,19 @@ pub fn commitment(seed: &[u8; 32]) -> Digest {
 #[derive(Debug, Clone)]
 pub struct Draw {
     seed: [u8; 32],
-    /// Rates of all results so far, added up, in millionths.
+    audited: Stretches,
+    /// Where most are audited, the others are drawn.
+    spared: Stretches,
+}
+
+/// Results laid end to end, each as long as its rate; one place in each stretch of a million is hit.
+#[derive(Debug, Clone, Default)]
+struct Stretches {
+    /// Where the next result begins, in millionths.
     sum: u64,
-    /// Results so far.
-    count: u64,
-    /// The place in the stretch that was looked at last.
+    /// Hits that fell on a result that was hit already: the next ones take them.
+    owed: u64,
+    /// The hit in the stretch that was looked at last.
     last: Option<(u64, u64)>,
 }
 
@@ -161,39 +167,45 @@ impl Draw {
     /// From the seed that the lease commits to.
     #[must_use]
     pub fn new(seed: [u8; 32]) -> Self {
-        Self { seed, sum: 0, count: 0, last: None }
+        Self { seed, audited: Stretches::default(), spared: Stretches::default() }
     }
 
     /// Whether the next result, at `rate` millionths, is drawn.
     pub fn next(&mut self, rate: u32) -> bool {
         let rate = rate.min(WHOLE);
-        let (from, number) = (self.sum, self.count);
-        self.count += 1;
-        if rate > STRETCHES_UP_TO {
-            return self.place("by itself", number) < u64::from(rate);
+        if rate > WHOLE / 2 {
+            !self.spared.next(&self.seed, b"spared", WHOLE - rate)
+        } else {
+            self.audited.next(&self.seed, b"audited", rate)
         }
-        let to = from + u64::from(rate);
+    }
+}
+
+impl Stretches {
+    fn next(&mut self, seed: &[u8; 32], name: &[u8], rate: u32) -> bool {
+        let (from, to) = (self.sum, self.sum + u64::from(rate));
         self.sum = to;
         let whole = u64::from(WHOLE);
-        let first = from / whole;
-        (first..=to / whole).any(|stretch| {
-            let place = match self.last {
-                Some((known, place)) if known == stretch => place,
-                _ => stretch * whole + self.place("stretch", stretch),
+        for stretch in from / whole..=to / whole {
+            let hit = match self.last {
+                Some((known, hit)) if known == stretch => hit,
+                _ => stretch * whole + hit(seed, name, stretch),
             };
-            self.last = Some((stretch, place));
-            from <= place && place < to
-        })
+            self.last = Some((stretch, hit));
+            self.owed += u64::from(from <= hit && hit < to);
+        }
+        let is_hit = self.owed > 0;
+        self.owed -= u64::from(is_hit);
+        is_hit
     }
+}
 
-    /// Where in a stretch the drawn result lies; below a million.
-    fn place(&self, what: &str, number: u64) -> u64 {
-        let bytes = [self.seed.as_slice(), what.as_bytes(), &number.to_be_bytes()].concat();
-        let hash = digest(&bytes).0;
-        let mut first = [0; 8];
-        first.copy_from_slice(&hash[..8]);
-        u64::from_be_bytes(first) % u64::from(WHOLE)
-    }
+/// The place of a stretch that is hit; below a million.
+fn hit(seed: &[u8; 32], name: &[u8], stretch: u64) -> u64 {
+    let hash = digest(&[seed.as_slice(), name, &stretch.to_be_bytes()].concat()).0;
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash[..8]);
+    u64::from_be_bytes(first) % u64::from(WHOLE)
 }
 
 #[cfg(test)]
@@ -270,17 +282,22 @@ mod tests {
 
     #[test]
     fn draws_are_as_many_as_the_rates_say_and_spread() {
-        for rate in [5_000_u32, 20_000, 89_445, 250_000, 400_000, WHOLE] {
+        for rate in [5_000_u32, 20_000, 89_445, 250_000, 400_000, 500_000, 730_000, WHOLE] {
             let (mut total, mut seats) = (0_u64, vec![0_u64; 200]);
             for seed in 0..500_u16 {
                 let mut key = [0; 32];
                 key[..2].copy_from_slice(&seed.to_be_bytes());
                 let mut draw = Draw::new(key);
+                let mut drawn = 0;
                 for seat in &mut seats {
-                    let drawn = u64::from(draw.next(rate));
-                    *seat += drawn;
-                    total += drawn;
+                    let hit = u64::from(draw.next(rate));
+                    *seat += hit;
+                    drawn += hit;
                 }
+                // Never far from the rate, whatever the seed.
+                let exact = 200 * u64::from(rate) / u64::from(WHOLE);
+                assert!(drawn.abs_diff(exact) <= 1, "{rate}: {drawn} of {exact}");
+                total += drawn;
             }
             let expected = 500 * 200 * u64::from(rate) / u64::from(WHOLE);
             assert!(total.abs_diff(expected) * 33 <= expected, "{rate}: {total} of {expected}");

@@ -65,8 +65,20 @@ knobs! {
     repeated_percent,
     /// Percent of jobs whose tasks are private (their ids carry a random blind).
     blinded_percent,
-    /// Audit rate in millionths.
+    /// Audit rate in millionths, where the rule does not set it.
     audit_ppm,
+    /// The audit rate follows from the rule.
+    by_rule,
+    /// Share of wrong results that jobs allow, in millionths; 0 does not say.
+    error_ppm,
+    /// Providers that must agree; 0 and 1 ask for no second.
+    quorum,
+    /// What somebody else would pay for one wrong result.
+    gain,
+    /// Stake that providers reserve for a lease.
+    stake,
+    /// Pay that providers let requesters hold back.
+    hold_back,
     /// Jobs also run at home.
     home,
     /// Home slots of requesters.

@@ -41,6 +41,7 @@ impl Knobs {
             ..Self::default()
         };
         knobs.draw_faults(&mut p);
+        knobs.draw_rule(&mut Prng::new(seed, "rule"));
         knobs.draw_liars(&mut Prng::new(seed, "liars"));
         knobs
     }
@@ -67,6 +68,23 @@ impl Knobs {
             _ => 0,
         };
         self.fault_phase_ms = p.between(5_000, 60_000);
+    }
+
+    fn draw_rule(&mut self, p: &mut Prng) {
+        if p.percent(40) {
+            self.by_rule = 1;
+            self.error_ppm = if p.percent(30) { p.between(100, 50_000) } else { 0 };
+            self.gain = if p.percent(20) { p.between(1, 10_000) } else { 0 };
+            self.stake = if p.percent(50) { p.between(1, 1_000_000) } else { 0 };
+            self.hold_back = if p.percent(70) { 1_000_000_000 } else { 0 };
+        }
+        if p.percent(12) {
+            self.quorum = p.between(2, 3);
+        }
+        if p.percent(15) && self.home == 0 {
+            // Nothing runs at home: others audit.
+            self.home_slots = 0;
+        }
     }
 
     fn draw_liars(&mut self, p: &mut Prng) {

@@ -7,6 +7,7 @@ use ayni_core::{Config, Core, Effect, Event, HomeConfig, JobSpec, RecoverError, 
 use ayni_sim::seal::SimSeal;
 use ayni_types::{
     Digest, EngineBuild, EngineId, Fuel, JobId, Limits, NodeAddr, NodeId, Roles, TaskSpec, Time,
+    Verify,
 };
 
 const ME: NodeId = NodeId([1; 32]);
@@ -54,7 +55,7 @@ fn journal() -> Vec<Vec<Vec<u8>>> {
         open: true,
         timeout_ms: 1_000,
         deadline: None,
-        audit_ppm: 0,
+        verify: Verify::default(),
         providers_max: 1,
         home: true,
         nondeterministic: false,

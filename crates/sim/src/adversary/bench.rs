@@ -159,6 +159,8 @@ pub(super) fn lease() -> FullLease {
         batch_key: BatchKey([0; 20]),
         issued: ayni_types::Time(0),
         expires: ayni_types::Time(1),
+        hold_back: ayni_types::Amount(0),
+        audit_commitment: Digest([0; 32]),
     };
     let none = NodeSignature([0; 64]);
     FullLease { lease, requester: none, provider: none }

@@ -23,7 +23,7 @@ impl Adversary for Eclipse {
 #[cfg(test)]
 mod tests {
     use ayni_types::{
-        BatchKey, Digest, EngineBuild, NodeAddr, NodeId, NodeSignature, Offer, Price, Time,
+        Amount, BatchKey, Digest, EngineBuild, NodeAddr, NodeId, NodeSignature, Offer, Price, Time,
     };
     use ayni_wire::{Message, Signed};
 
@@ -47,6 +47,8 @@ mod tests {
             region: None,
             addr: NodeAddr { node, direct: Vec::new(), relay: None },
             batch_key: BatchKey([0; 20]),
+            stake: Amount(0),
+            hold_back: Amount(0),
         };
         Signed { body, signature: NodeSignature([0; 64]) }
     }

@@ -75,6 +75,9 @@ impl Durable {
                 Record::TaskAccepted(accept) => {
                     self.accepted.insert((accept.job, outcome_digest(&accept.outcome)));
                 }
+                Record::Outvoted { job, digest, .. } => {
+                    self.accepted.insert((job, digest));
+                }
                 Record::Mismatch { job, found, .. } => {
                     self.accepted.insert((job, outcome_digest(&found)));
                 }

@@ -1,9 +1,13 @@
-//! V1: a result that counts as verified is right, and every result is if nobody lies; receipts fit
-//! their results; nobody is accused but liars, and what is shown as evidence convicts by itself.
+//! V1: a result that home executed or audited is right, one that others agreed on is unless two of
+//! them lie, and every result is if nobody lies; receipts fit their results; nobody is accused but
+//! liars, and what is shown as evidence convicts by itself.
+//!
+//! Deliberately not here: how often a result that is only backed by audits of its provider's others
+//! is wrong. That is a matter of counting, and `rule` does it.
 
 use std::collections::BTreeSet;
 
-use ayni_core::{Core, JobState, Seal as _};
+use ayni_core::{Core, Grounds, JobState, Seal as _};
 use ayni_types::{JobId, NodeId, TaskSpec};
 use ayni_wire::{batch_hash, leaf_hash, outcome_digest, verify_proof};
 
@@ -25,19 +29,26 @@ pub fn results(
     specs: &[TaskSpec],
     knobs: &Knobs,
     home: NodeId,
+    liars: usize,
 ) -> Vec<Violation> {
     let mut found = Vec::new();
     // A cancelled job keeps what it has, audited or not.
     let whole = core.job(job).is_some_and(|j| j.state == JobState::Ended);
-    let must_be_right = knobs.is_honest() || (knobs.audit_ppm == 1_000_000 && whole);
+    let all_audited = knobs.audit_ppm == 1_000_000 && knobs.by_rule == 0 && knobs.quorum < 2;
+    let must_be_right = knobs.is_honest() || (all_audited && knobs.home_slots > 0 && whole);
     for (index, spec) in (0..).zip(specs) {
         let Some(task) = core.task(job, index) else { continue };
         let Some(outcome) = &task.outcome else { continue };
         let right = truth(spec).as_ref() == Some(outcome);
         // What home's own machine can't execute can't be audited there, and is labelled so.
         let auditable = execute(spec, home, u64::MAX).1.is_ok();
-        if !right && ((must_be_right && auditable) || task.audited) {
-            let text = format!("{job}/{index} is wrong ({})", task.verification);
+        let verified = match task.verification {
+            Grounds::Home | Grounds::Audited => true,
+            Grounds::AuditedElsewhere | Grounds::Quorum => liars < 2,
+            _ => false,
+        };
+        if !right && ((must_be_right && auditable) || verified) {
+            let text = format!("{job}/{index} is wrong ({})", task.verification.text());
             found.push(Violation::new(PROMISE, text));
         }
         let Some(file) = core.receipt(job, index) else {

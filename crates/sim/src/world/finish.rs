@@ -103,7 +103,7 @@ impl World {
             let (Some(core), told) = (&node.core, &node.told) else { continue };
             let (job, tasks) = (client.job, &client.tasks);
             found.extend(j1::at_end(told, core, job, tasks, &self.knobs));
-            found.extend(v1::results(core, job, tasks, &self.knobs, node.id));
+            found.extend(v1::results(core, job, tasks, &self.knobs, node.id, self.liars.len()));
             found.extend(v1::accusations(core, job, &self.liars));
         }
         let requesters_are_honest = self.honest_clients().count() == self.clients.len();

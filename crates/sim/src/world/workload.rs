@@ -3,6 +3,7 @@
 use ayni_core::{Config, HomeConfig, JobSpec, ProviderConfig, Tuning};
 use ayni_types::{
     Amount, EngineBuild, EngineId, Fuel, JobId, Limits, NodeAddr, NodeId, Price, Roles, TaskSpec,
+    Verify,
 };
 use ayni_wire::digest;
 
@@ -60,6 +61,8 @@ fn config(
             walls: Vec::new(),
             build: build.clone(),
             region: None,
+            stake: Amount(u128::from(knobs.stake)),
+            hold_back: Amount(u128::from(knobs.hold_back)),
         }),
         home: HomeConfig {
             slots: if provides { 0 } else { u32::try_from(knobs.home_slots).unwrap_or(1) },
@@ -112,8 +115,8 @@ pub(super) fn clients(knobs: &Knobs, nodes: &mut [Node]) -> Vec<Client> {
                 open,
                 timeout_ms: 60_000 * knobs.stretch,
                 deadline: None,
-                audit_ppm: u32::try_from(knobs.audit_ppm).unwrap_or(1_000_000),
-                providers_max: u32::try_from(providers_max).unwrap_or(1),
+                verify: verify(knobs),
+                providers_max: u32::try_from(providers_max.max(knobs.quorum)).unwrap_or(1),
                 home: knobs.home > 0,
                 nondeterministic: false,
                 price_max: None,
@@ -122,6 +125,17 @@ pub(super) fn clients(knobs: &Knobs, nodes: &mut [Node]) -> Vec<Client> {
         });
     }
     clients
+}
+
+fn verify(knobs: &Knobs) -> Verify {
+    let ppm = |number: u64| u32::try_from(number).unwrap_or(1_000_000);
+    Verify {
+        rate: (knobs.by_rule == 0).then(|| ppm(knobs.audit_ppm)),
+        error: (knobs.error_ppm > 0).then(|| ppm(knobs.error_ppm)),
+        quorum: ppm(knobs.quorum.max(1)),
+        gain: Amount(u128::from(knobs.gain)),
+        ..Verify::default()
+    }
 }
 
 fn task(
