@@ -302,12 +302,15 @@ impl Core {
 
     /// Why this job can't use an offer: by its first waiting task that may run there.
     pub(crate) fn offer_obstacle_for(&self, job: &Job, offer: &Offer) -> Option<Obstacle> {
-        let may =
-            |index: &&u32| job.task(**index).is_some_and(|task| task.may_run_at(Some(offer.node)));
-        let fresh = job.queue.iter().take(1).find(may);
-        let Some(index) = fresh.or_else(|| job.retry.iter().take(256).find(may)) else {
+        let may = |index: &&u32| {
+            job.task(**index).is_some_and(|task| task.may_run_at(Some(offer.node)))
+                && self.may_judge(job, **index, offer.node)
+        };
+        // Audits that wait for another provider need one hired as much as other tasks do.
+        let waiting = job.second.keys().take(64).chain(job.queue.iter().take(64));
+        let Some(index) = waiting.chain(job.retry.iter().take(256)).find(may) else {
             return Some((
-                "every task that waits has failed there before".to_owned(),
+                "every task that waits has failed there before, or was done there".to_owned(),
                 "another provider would help".to_owned(),
             ));
         };
