@@ -1,4 +1,5 @@
-//! What must hold before a change lands: format, lints, documents, dependencies, then every test.
+//! What must hold before a change lands: format, lints, documents, dependencies, then every test,
+//! then hostile bytes.
 //! Each step says how long it took.
 
 use std::time::Instant;
@@ -7,12 +8,18 @@ use anyhow::Result;
 
 use crate::command::{self, command, root, say};
 use crate::shell::{self, built, cargo, run};
-use crate::{python, test};
+use crate::{fuzz, python, test};
+
+/// For each target; longer runs are in `docs/fuzzing.md`.
+const FUZZ_SECONDS: u32 = 20;
 
 /// Everything, in the order in which a mistake is cheapest to find.
 pub(crate) fn all() -> Result<()> {
     let begin = Instant::now();
-    step("format", || run(&mut cargo(&["fmt", "--all", "--check"])))?;
+    step("format", || {
+        run(&mut cargo(&["fmt", "--all", "--check"]))?;
+        run(cargo(&["fmt", "--check"]).current_dir(root().join("fuzz")))
+    })?;
     step("dependencies", dependencies)?;
     step("lints", || {
         let args = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -25,6 +32,8 @@ pub(crate) fn all() -> Result<()> {
         run(cargo(&args).env("RUSTDOCFLAGS", flags))
     })?;
     step("tests", test::all)?;
+    // Two at once: about four minutes on two cores.
+    step("hostile bytes", || fuzz::all(&fuzz::Choice::every(FUZZ_SECONDS, 2)))?;
     say(&format!("all of it holds, after {} s", begin.elapsed().as_secs()));
     Ok(())
 }

@@ -7,6 +7,7 @@ pub mod corpus;
 mod corpus_run;
 pub mod data;
 mod demo;
+mod fuzz;
 pub mod guests;
 pub mod python;
 mod shell;
@@ -29,7 +30,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench run [ROUNDS]            what metering, starting and idling cost; some minutes
   corpus                        obtain programs that others wrote; print how each is run, as JSON
   corpus --run [--heavy] [--bin DIR] [NAME…]
-                                run them five times on a network and once here; compare outcomes";
+                                run them five times on a network and once here; compare outcomes
+  fuzz [NAME…] [--seconds N] [--runs N] [--jobs N] [--keep] [--input FILE]
+                                hostile bytes for every parser, a minute each unless told";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -73,6 +76,7 @@ fn run(words: &[&str]) -> Result<()> {
         }
         ["bench", "run"] => bench::run(bench::ROUNDS_USUAL)?,
         ["bench", "run", rounds] => bench::run(rounds.parse()?)?,
+        ["fuzz", choice @ ..] => fuzz::all(&fuzz::Choice::parse(choice)?)?,
         ["corpus"] => println!("{}", corpus::as_json()?),
         ["corpus", "--run", choice @ ..] => corpus_run::show(&corpus_run::Choice::parse(choice)?)?,
         _ => bail!("{USAGE}"),
