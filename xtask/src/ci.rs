@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::command::{self, command, root, say};
+use crate::command::{self, command, root, say, target};
 use crate::shell::{self, built, cargo, run};
 use crate::{fuzz, python, test};
 
@@ -80,6 +80,12 @@ pub(crate) fn generate(check: bool) -> Result<()> {
         } else {
             std::fs::write(path, made)?;
         }
+    }
+    let mut vectors = command(target().join("debug/examples/vectors"));
+    vectors.arg(root().join("spec/vectors")).args(check.then_some("--check"));
+    match command::run(&mut vectors) {
+        Err(_) if check => stale.push("spec/vectors"),
+        done => done?,
     }
     anyhow::ensure!(stale.is_empty(), "{} out of date: run `cargo xtask gen`", stale.join(", "));
     Ok(())

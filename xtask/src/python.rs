@@ -1,7 +1,7 @@
 //! The Python side: a virtual environment with the tools that results are compared with.
 //!
 //! The environment lives under `target/venv`; what goes into it is pinned in
-//! `examples/requirements.txt`. Nothing is installed outside it.
+//! `examples/requirements.txt` and `spec/requirements.txt`. Nothing is installed outside it.
 
 use std::path::{Path, PathBuf};
 
@@ -35,22 +35,37 @@ pub fn interpreter() -> Result<PathBuf> {
 /// # Errors
 /// When they can't be installed.
 pub fn with_reference_tools() -> Result<PathBuf> {
+    let what = "pandapower, scikit-learn and numpy (the references; about 200 MB, once)";
+    with_packages("examples", what)
+}
+
+/// Checks `spec/vectors` by a second implementation of the protocol.
+///
+/// # Errors
+/// When it disagrees, or can't be run; the error has its words.
+pub fn check_vectors() -> Result<String> {
+    let python = with_packages("spec", "hashes and signatures for the second implementation")?;
+    command::output(command(python).arg(command::root().join("spec/check.py")))
+}
+
+/// The interpreter with `FOLDER/requirements.txt` installed.
+fn with_packages(folder: &str, what: &str) -> Result<PathBuf> {
     let python = interpreter()?;
-    let wanted = command::root().join("examples/requirements.txt");
+    let wanted = command::root().join(folder).join("requirements.txt");
     let text = std::fs::read_to_string(&wanted)
         .with_context(|| format!("can't read `{}`", wanted.display()))?;
-    let installed = command::target().join("venv/installed.txt");
+    let installed = command::target().join(format!("venv/installed-{folder}.txt"));
     if std::fs::read_to_string(&installed).is_ok_and(|done| done == text) {
         return Ok(python);
     }
-    say("installing pandapower, scikit-learn and numpy (the references; about 200 MB, once)…");
+    say(&format!("installing {what}…"));
     command::run(
         command(&python)
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .args(["--no-deps", "--only-binary=:all:", "-r"])
             .arg(&wanted),
     )
-    .context("can't install the reference tools\nhint: they need Python 3.11 or newer")?;
+    .context("can't install the packages\nhint: they need Python 3.11 or newer")?;
     std::fs::write(&installed, text)
         .with_context(|| format!("can't write `{}`", installed.display()))?;
     Ok(python)
