@@ -351,6 +351,18 @@ def batch_signer(digest, signature):
         return None
 
 
+def culprit_of(proof):
+    """Whose fraud two roots for one batch number prove."""
+    (lease, _, by_provider), *signed = proof
+    first, second = (header for header, _ in signed)
+    need(first[0] == second[0] == lease[0] and first[1] == second[1], "fraud")
+    need(first != second, "fraud")
+    for header, signature in signed:
+        need(batch_signer(batch_hash(header), signature) == lease[11], "fraud")
+    need(node_signed(lease[2], statement("ayni lease 1", lease), by_provider), "fraud")
+    return lease[2]
+
+
 def receipt_checks(file):
     """Every check of a stand-alone receipt by its statement, and whether it holds."""
     version, task, outcome, receipt, proof, header, signature, (lease, by_requester, by_provider) = file
@@ -507,6 +519,11 @@ def check_signatures(vectors):
 
     each(vectors["node"], node)
     each(vectors["batch"], batch)
+    each(vectors["fraud"], lambda v: culprit_of(decode("two-roots", unhex(v))))
+    for v in vectors["fraud"]["valid"]:
+        expect("culprit", v["culprit"], culprit_of(decode("two-roots", unhex(v))).hex())
+    for v in vectors["audit_commitments"]:
+        expect("commitment", v["commitment"], blake3(b"ayni audit seed" + unhex(v, "seed")).hexdigest())
     # Signing is deterministic, so what is made here must be what is there.
     for v in vectors["node"]["valid"]:
         message = v["domain"].encode() + b"\0" + unhex(v, "body")

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use arbitrary::Unstructured;
-use ayni_core::{AcceptRecord, JobRecord, ReceiptAt, Record, encode_record};
-use ayni_types::{Amount, End, Fault, FaultKind, Fuel, JobId, TaskSpec};
+use ayni_core::{AcceptRecord, AuditDraw, JobRecord, ReceiptAt, Record, encode_record};
+use ayni_types::{Amount, End, Fault, FaultKind, Fuel, JobId, TaskSpec, Verify};
 use ayni_wire::encode;
 use ayni_wire::frame::{BlobAnswer, BlobRequest, BlobStatus, FrameHead};
 use ayni_wire::runner::{
@@ -53,7 +53,7 @@ pub fn all(project: &Path) -> Vec<(&'static str, Seeds)> {
         ("settings", texts(&SETTINGS)),
         ("json", json()),
         ("query", texts(&QUERIES)),
-        ("program", programs(project)),
+        ("program", programs()),
         ("smith", (1..24).map(random).collect()),
     ]
 }
@@ -87,6 +87,7 @@ fn signed() -> Seeds {
         encode(&sample::provider().seal(sample::offer())),
         encode(&sample::requester().seal(sample::lease())),
         encode(&sample::full_lease()),
+        encode(&sample::two_roots()),
     ]
 }
 
@@ -173,7 +174,7 @@ fn journal() -> Seeds {
         provider: Some(lease.provider),
         price: Amount(5),
         receipt: Some(ReceiptAt { lease: lease.id, batch: 9, leaf: 0 }),
-        audit: true,
+        audit: Some(AuditDraw { rate: 50_000, drawn: true }),
         time,
     };
     let submitted = JobRecord {
@@ -182,7 +183,7 @@ fn journal() -> Seeds {
         open: true,
         timeout_ms: 60_000,
         deadline: Some(time),
-        audit_ppm: 50_000,
+        verify: Verify { rate: Some(50_000), error: Some(1_000), ..Verify::default() },
         providers_max: 16,
         home: true,
         nondeterministic: false,
@@ -203,9 +204,10 @@ fn journal() -> Seeds {
         Record::BatchTaken(sample::batch(3)),
         Record::TaskAccepted(accept.clone()),
         Record::TaskFailed { job, index: 1, reason, fault: Some(FaultKind::Timeout), time },
-        Record::AuditAgreed { job, index: 1, time },
+        Record::AuditAgreed { job, index: 1, time, by: Some(lease.provider) },
         Record::AuditGivenUp { job, index: 1, reason: "no memory".to_owned() },
-        Record::Contested(accept),
+        Record::Contested(accept.clone()),
+        Record::Voted(accept),
         Record::Mismatch { job, index: 1, found: sample::outcome(), time },
         Record::Equivocation { provider: lease.provider, second: sample::batch(1), time },
         Record::LeaseGranted(sample::full_lease()),
@@ -213,6 +215,15 @@ fn journal() -> Seeds {
         Record::BatchAcked { lease: lease.id, batch: 9 },
         Record::GrantClosed { lease: lease.id },
         Record::OfferIssued { sequence: 42 },
+        Record::AuditsDrawn {
+            job,
+            provider: lease.provider,
+            rate: 50_000,
+            looked: vec![1, 2, 300],
+            drawn: vec![2],
+        },
+        Record::Proven { proof: Box::new(sample::two_roots()), time },
+        Record::Outvoted { job, index: 1, digest: sample::task().program, time },
     ]
     .iter()
     .map(encode_record)
@@ -258,7 +269,7 @@ fn json() -> Seeds {
     let digest = sample::task().program;
     let ticket = sample::ticket().to_text(&sample::requester());
     let bodies = [
-        format!(r#"{{"id":"{id}","name":"n","tasks":[{task}],"open":true,"audit_ppm":5}}"#),
+        format!(r#"{{"id":"{id}","name":"n","tasks":[{task}],"open":true,"verify":{{"audit_ppm":5,"quorum":2,"outside_gain":"7"}}}}"#),
         format!(r#"{{"first_index":3,"tasks":[{task},{task}]}}"#),
         task.clone(),
         format!(r#"{{"task":{task},"timeout_ms":60000}}"#),
@@ -279,13 +290,17 @@ fn random(seed: u64) -> Vec<u8> {
     bytes
 }
 
-fn programs(project: &Path) -> Seeds {
-    let mut seeds = files(project, &["bench/guests/sieve.wasm"], &[]);
-    for seed in 1..24 {
+/// Small programs only: the fuzzer's inputs are as long as the longest.
+fn programs() -> Seeds {
+    let mut seeds = Vec::new();
+    for seed in 1..60 {
         let bytes = random(seed);
         let config = wasm_smith::Config { max_tables: 4, ..wasm_smith::Config::default() };
         if let Ok(module) = wasm_smith::Module::new(config, &mut Unstructured::new(&bytes)) {
-            seeds.push(module.to_bytes());
+            let program = module.to_bytes();
+            if program.len() <= 2_000 {
+                seeds.push(program);
+            }
         }
     }
     // The smallest component, and one with the smallest module in it.
@@ -305,6 +320,8 @@ memory = "256MiB"
 fuel = 50_000_000_000
 timeout = "1.5h"
 audit = 0.1
+error_rate = 0.001
+quorum = 3
 providers = 5
 "#,
     "1.5GiB",

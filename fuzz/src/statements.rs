@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use ayni_types::{Lease, NodeId, Offer};
-use ayni_wire::{Domain, FullLease, Signed, Ticket, verify_node};
+use ayni_wire::{Domain, FullLease, Signed, Ticket, TwoRoots, verify_node};
 use minicbor::Decode;
 
 use crate::cbor::strict;
@@ -20,8 +20,9 @@ where
     Some(signed.body)
 }
 
-/// A signed offer, a signed lease, a lease with both signatures.
+/// A signed offer, a signed lease, a lease with both signatures, a proof of fraud.
 pub fn signed(data: &[u8]) {
+    fraud(data);
     // Anybody may sign as themselves, so only these two names are at stake.
     let honest = |node: NodeId| node == sample::provider().id() || node == sample::requester().id();
     if let Some(offer) = holds::<Offer>(data, |offer| offer.node)
@@ -41,6 +42,19 @@ pub fn signed(data: &[u8]) {
             let named = honest(full.lease.requester) || honest(full.lease.provider);
             assert!(!named || full == sample::full_lease());
         }
+    }
+}
+
+/// A proof of fraud: nobody who signed one root for each batch can be accused. The sample's
+/// provider signed two, for one batch of one lease, and nothing else may be shown against it.
+fn fraud(data: &[u8]) {
+    let Some(proof) = strict::<TwoRoots>(data) else { return };
+    if proof.culprit().is_ok_and(|culprit| culprit == sample::provider().id()) {
+        let honest = sample::two_roots();
+        let said = [&proof.first, &proof.second];
+        assert_eq!(proof.lease.lease, honest.lease.lease);
+        assert!(proof.first != proof.second);
+        assert!(said.iter().all(|header| [&honest.first, &honest.second].contains(header)));
     }
 }
 

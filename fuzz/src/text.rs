@@ -53,8 +53,8 @@ pub fn job_file(data: &[u8]) {
     }
     let Ok(file) = JobFile::parse(text) else { return };
     let _ = file.limits();
-    if let Ok(Some(ppm)) = file.audit_ppm() {
-        assert!(ppm <= 1_000_000);
+    for share in file.shares().into_iter().flatten().flatten() {
+        assert!(share <= 1_000_000);
     }
     let common = Common { env: file.env.clone(), ..common(file.args.clone()) };
     let common = Common {

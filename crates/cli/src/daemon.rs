@@ -83,6 +83,8 @@ fn layer(args: DaemonArgs, lend: Option<LendArgs>) -> Layer {
         layer.memory = lend.memory.map(|bytes| bytes.to_string());
         layer.disk = lend.disk.map(|bytes| bytes.to_string());
         layer.price_per_gigafuel = lend.price;
+        layer.stake = lend.stake;
+        layer.hold_back = lend.hold_back;
         layer.region = lend.region;
         layer.on_battery = lend.on_battery.then_some(true);
     }

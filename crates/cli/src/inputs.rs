@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ayni_api::json::{LimitsJson, MountJson, MountKindJson, Text};
+use ayni_api::json::{LimitsJson, MountJson, MountKindJson, Text, VerifyJson};
 use ayni_api::{ApiError, codes};
 use ayni_types::{GuestPath, Limits};
 
@@ -22,7 +22,7 @@ pub(crate) struct Plan {
     pub(crate) split: Split,
     pub(crate) timeout_ms: u64,
     pub(crate) deadline_ms: Option<u64>,
-    pub(crate) audit_ppm: u32,
+    pub(crate) verify: VerifyJson,
     pub(crate) providers_max: u32,
     pub(crate) pilot: Option<u32>,
     pub(crate) home: bool,
@@ -68,10 +68,7 @@ pub(crate) fn plan(args: &RunArgs) -> Result<Plan, ApiError> {
         split,
         timeout_ms: shared.timeout_ms,
         deadline_ms: args.deadline.or(deadline),
-        audit_ppm: match args.audit {
-            Some(rate) => rate,
-            None => file.audit_ppm()?.unwrap_or(ayni_api::json::JobRequest::AUDIT_PPM),
-        },
+        verify: verify(args, &file)?,
         providers_max: args
             .providers
             .or(file.providers)
@@ -80,6 +77,19 @@ pub(crate) fn plan(args: &RunArgs) -> Result<Plan, ApiError> {
         home: args.home_cores || file.home_cores,
         nondeterministic: args.nondeterministic || file.nondeterministic,
         sources,
+    })
+}
+
+fn verify(args: &RunArgs, file: &JobFile) -> Result<VerifyJson, ApiError> {
+    let rule = VerifyJson::default();
+    let [audit, error_rate, hostile] = file.shares()?;
+    let gain = args.outside_gain.or(file.outside_gain.map(u128::from));
+    Ok(VerifyJson {
+        audit_ppm: args.audit.or(audit),
+        error_ppm: args.error_rate.or(error_rate),
+        quorum: args.quorum.or(file.quorum).unwrap_or(rule.quorum),
+        outside_gain: gain.map_or(rule.outside_gain, Text),
+        hostile_ppm: args.hostile.or(hostile).unwrap_or(rule.hostile_ppm),
     })
 }
 
@@ -298,7 +308,7 @@ mod tests {
         .unwrap();
         let plan = plan(&run_args(&["-f", file.to_str().unwrap(), "--timeout", "7s"])).unwrap();
         assert_eq!(plan.split.count(), 3);
-        assert_eq!((plan.timeout_ms, plan.audit_ppm), (7_000, 500_000));
+        assert_eq!((plan.timeout_ms, plan.verify.audit_ppm), (7_000, Some(500_000)));
         assert_eq!(plan.common.limits.memory_bytes, 64 << 20);
         assert_eq!((&*plan.name, plan.sources.len()), ("p", 2));
     }

@@ -18,6 +18,7 @@ use crate::evidence;
 use crate::output::{self, FOLDERS_MAX, JobNote, Writer};
 use crate::progress::Progress;
 use crate::quantity::{show_count, show_exact, show_ms};
+use crate::sureness;
 use crate::table::{facts, plural, table};
 use crate::ui::{self, Ui, escape};
 use crate::watch::{Seen, Until, watch};
@@ -207,7 +208,9 @@ fn detail_text(job: &JobDetail) -> String {
         ),
         ("fuel", show_exact(job.fuel.0.into())),
         ("price", show_exact(job.price.0)),
+        ("verified", sureness::rule(&job.verify)),
         ("audited", format!("{} of {}", job.audited, counts.accepted)),
+        ("confidence", sureness::confidence(job)),
         ("mismatches", job.mismatches.to_string()),
         ("retried", job.retried.to_string()),
     ];
@@ -482,6 +485,9 @@ fn summary_lines(detail: &JobDetail, elapsed_ms: u64) -> Vec<String> {
         detail.audited,
         detail.retried
     ));
+    if counts.accepted > 0 && !detail.nondeterministic {
+        lines.push(format!("confidence: {}", sureness::confidence(detail)));
+    }
     if detail.nondeterministic {
         lines.push("the job opted out of determinism: nothing was verified".to_owned());
     }

@@ -26,6 +26,10 @@ pub(crate) struct JobFile {
     pub(crate) timeout: Option<Quantity>,
     pub(crate) deadline: Option<Quantity>,
     pub(crate) audit: Option<Quantity>,
+    pub(crate) error_rate: Option<Quantity>,
+    pub(crate) quorum: Option<u32>,
+    pub(crate) outside_gain: Option<u64>,
+    pub(crate) hostile: Option<Quantity>,
     pub(crate) providers: Option<u32>,
     pub(crate) pilot: Option<u32>,
     pub(crate) home_cores: bool,
@@ -158,9 +162,16 @@ impl JobFile {
         ])
     }
 
-    /// The audit rate in millionths.
-    pub(crate) fn audit_ppm(&self) -> Result<Option<u32>, ApiError> {
-        self.audit.as_ref().map(|rate| rate.read("audit", quantity::rate_ppm)).transpose()
+    /// Audit rate, share of wrong results and share of hostile providers, in millionths.
+    pub(crate) fn shares(&self) -> Result<[Option<u32>; 3], ApiError> {
+        let read = |value: &Option<Quantity>, key| {
+            value.as_ref().map(|share| share.read(key, quantity::rate_ppm)).transpose()
+        };
+        Ok([
+            read(&self.audit, "audit")?,
+            read(&self.error_rate, "error_rate")?,
+            read(&self.hostile, "hostile")?,
+        ])
     }
 }
 
@@ -189,8 +200,8 @@ mod tests {
             file.limits().unwrap(),
             [Some(256 << 20), Some(50_000_000_000), Some(60_000), None]
         );
-        assert_eq!(file.audit_ppm().unwrap(), Some(100_000));
-        assert_eq!(JobFile::parse("audit = 1").unwrap().audit_ppm().unwrap(), Some(1_000_000));
+        assert_eq!(file.shares().unwrap(), [Some(100_000), None, None]);
+        assert_eq!(JobFile::parse("audit = 1").unwrap().shares().unwrap()[0], Some(1_000_000));
     }
 
     #[test]
@@ -198,14 +209,14 @@ mod tests {
         let check = |text: &str| {
             match JobFile::parse(text) {
                 Err(error) => error,
-                Ok(file) => match (file.limits(), file.audit_ppm()) {
+                Ok(file) => match (file.limits(), file.shares()) {
                     (Err(error), _) | (_, Err(error)) => error,
                     _ => panic!("accepted"),
                 },
             }
             .to_string()
         };
-        insta::assert_snapshot!(check("program = \"a\"\nprogramm = 1"), @"line 2: unknown field `programm`, expected one of `name`, `program`, `args`, `mounts`, `range`, `map`, `params`, `env`, `stdin`, `memory`, `fuel`, `timeout`, `deadline`, `audit`, `providers`, `pilot`, `home_cores`, `nondeterministic`");
+        insta::assert_snapshot!(check("program = \"a\"\nprogramm = 1"), @"line 2: unknown field `programm`, expected one of `name`, `program`, `args`, `mounts`, `range`, `map`, `params`, `env`, `stdin`, `memory`, `fuel`, `timeout`, `deadline`, `audit`, `error_rate`, `quorum`, `outside_gain`, `hostile`, `providers`, `pilot`, `home_cores`, `nondeterministic`");
         insta::assert_snapshot!(check("map = \"a\"\nparams = \"b\""), @"`range`, `map` and `params` exclude each other");
         insta::assert_snapshot!(check("memory = \"12 potatoes\""), @"`memory` in the job file: `potatoes` is no unit of size; write 512MiB or 2GB");
         insta::assert_snapshot!(check("audit = 3"), @"`audit` in the job file: `3` is more than all of them; write 0.1 or 10%");

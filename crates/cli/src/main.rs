@@ -24,6 +24,7 @@ mod pilot;
 mod progress;
 mod quantity;
 mod run;
+mod sureness;
 mod table;
 mod template;
 mod ui;

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ayni_api::codes::exit;
-use ayni_api::json::{AddTasks, JobDetail, JobRequest, Schema, TaskFilter, TaskJson, Text};
+use ayni_api::json::{
+    AddTasks, JobDetail, JobRequest, Schema, TaskFilter, TaskJson, Text, VerifyJson,
+};
 use ayni_api::{ApiError, Client, codes};
 use ayni_types::JobId;
 use serde::Serialize;
@@ -20,6 +22,7 @@ use crate::output::{JobNote, Writer};
 use crate::pilot;
 use crate::progress::Progress;
 use crate::quantity::{show_bytes, show_count, show_ms};
+use crate::sureness;
 use crate::table::{facts, plural};
 use crate::ui::Ui;
 use crate::watch::{Seen, Until, watch};
@@ -136,7 +139,7 @@ fn request(plan: &Plan, id: JobId) -> JobRequest {
         open: false,
         timeout_ms: plan.timeout_ms,
         deadline_ms: plan.deadline_ms,
-        audit_ppm: if plan.nondeterministic { 0 } else { plan.audit_ppm },
+        verify: plan.verify.clone(),
         providers_max: plan.providers_max,
         home: plan.home,
         nondeterministic: plan.nondeterministic,
@@ -366,7 +369,7 @@ struct DryRun<'a> {
     input_bytes: u64,
     timeout_ms: u64,
     deadline_ms: Option<u64>,
-    audit_ppm: u32,
+    verify: &'a VerifyJson,
     providers_max: u32,
     /// The first few.
     first: Vec<DryTask<'a>>,
@@ -389,7 +392,7 @@ impl<'a> DryRun<'a> {
             input_bytes: plan.sources.bytes(),
             timeout_ms: plan.timeout_ms,
             deadline_ms: plan.deadline_ms,
-            audit_ppm: plan.audit_ppm,
+            verify: &plan.verify,
             providers_max: plan.providers_max,
             first: first.map(|p| DryTask { name: &p.label, task: &p.task }).collect(),
         }
@@ -405,7 +408,7 @@ impl<'a> DryRun<'a> {
             ("memory", show_bytes(limits.memory_bytes)),
             ("fuel", show_count(limits.fuel.0)),
             ("timeout", show_ms(self.timeout_ms)),
-            ("audit", format!("{}%", f64::from(self.audit_ppm) / 10_000.0)),
+            ("verified", sureness::rule(self.verify)),
             ("providers", format!("at most {}", self.providers_max)),
         ]);
         for task in &self.first {

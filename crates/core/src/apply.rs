@@ -44,15 +44,25 @@ impl Core {
 
     pub(crate) fn apply_accepted(&mut self, record: AcceptRecord) {
         let durable = self.recovering;
+        if let (Some(provider), Some(receipt)) = (record.provider, record.receipt) {
+            let (job, index, price) = (record.job, record.index, record.price);
+            self.apply_drawn(job, index, provider, receipt.lease, price, record.audit);
+        }
         let Some(job) = self.jobs.get_mut(&record.job) else { return };
-        let audit = record.audit;
+        let audit = record.audit.is_some_and(|a| a.drawn);
+        let is_open = record.audit.is_none() && record.provider.is_some();
         let Some(task) = job.task_mut(record.index) else { return };
         let was_open = !matches!(task.phase, Phase::Done | Phase::Failed(_));
         task.phase = Phase::Done;
         task.durable = durable;
         let id = task.id;
+        let digest = digest_of(&record.outcome);
+        let agreed = task.votes.iter().filter(|v| v.digest == digest).count();
+        // The others' opinions stay, as claims that somebody has to judge.
+        let contested: Vec<_> =
+            std::mem::take(&mut task.votes).into_iter().filter(|v| v.digest != digest).collect();
         task.accepted = Some(Box::new(Accepted {
-            digest: digest_of(&record.outcome),
+            digest,
             outcome: record.outcome,
             provider: record.provider,
             price: record.price,
@@ -60,8 +70,10 @@ impl Core {
             audit: if audit { Audit::Pending } else { Audit::No },
             held: false,
             suspect: false,
-            contested: Vec::new(),
+            contested,
             audit_faults: 0,
+            agreed_by: u32::try_from(agreed).unwrap_or(0) + 1,
+            audited_by: None,
         }));
         job.dequeue(record.index);
         if was_open {
@@ -69,15 +81,42 @@ impl Core {
         }
         if audit {
             job.audits.insert(record.index);
+            job.pending.insert(record.index);
         }
         self.touched.insert(record.job);
-        if !audit {
+        if !audit && !is_open {
             self.hold(record.job, record.index, id);
+        }
+        if !audit {
+            self.distrust_contested(record.job, record.index);
         }
     }
 
+    /// Nobody is going to judge those who said something else than those who agreed.
+    fn distrust_contested(&mut self, id: JobId, index: u32) {
+        let task = self.jobs.get_mut(&id).and_then(|j| j.task_mut(index));
+        let Some(accepted) = task.and_then(|t| t.accepted.as_mut()) else { return };
+        for other in std::mem::take(&mut accepted.contested) {
+            self.apply_distrust(id, other.provider);
+        }
+    }
+
+    /// An opinion on a task that needs several to agree.
+    pub(crate) fn apply_voted(&mut self, record: AcceptRecord) {
+        let Some(job) = self.jobs.get_mut(&record.job) else { return };
+        let (Some(provider), Some(receipt)) = (record.provider, record.receipt) else { return };
+        job.opinions = job.opinions.saturating_add(record.price.0);
+        let Some(task) = job.task_mut(record.index) else { return };
+        let digest = digest_of(&record.outcome);
+        task.votes.push(Contested { outcome: record.outcome, digest, provider, receipt });
+        if task.live.is_empty() && matches!(task.phase, Phase::Queued | Phase::Running) {
+            task.phase = Phase::Queued;
+        }
+        job.want_more(record.index);
+    }
+
     /// Makes a settled outcome available to later jobs.
-    fn hold(&mut self, job: JobId, index: u32, id: ayni_types::TaskId) {
+    pub(crate) fn hold(&mut self, job: JobId, index: u32, id: ayni_types::TaskId) {
         if self.jobs.get(&job).is_some_and(|j| !j.record.nondeterministic) {
             self.outcomes.insert(id, (job, index));
         }
@@ -88,6 +127,8 @@ impl Core {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.dequeue(index);
         job.audits.remove(&index);
+        job.pending.remove(&index);
+        job.second.remove(&index);
         let Some(task) = job.task_mut(index) else { return };
         if !matches!(task.phase, Phase::Done | Phase::Failed(_)) {
             task.phase = Phase::Failed(reason.into());
@@ -98,9 +139,19 @@ impl Core {
         self.touched.insert(id);
     }
 
-    pub(crate) fn apply_audit_settled(&mut self, id: JobId, index: u32, end: Audit, time: Time) {
+    pub(crate) fn apply_audit_settled(
+        &mut self,
+        id: JobId,
+        index: u32,
+        end: Audit,
+        by: Option<NodeId>,
+        time: Time,
+    ) {
+        self.apply_agreement(id, index, end, by, time);
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.audits.remove(&index);
+        job.pending.remove(&index);
+        job.second.remove(&index);
         match end {
             Audit::Agreed => job.audits_agreed += 1,
             _ => job.audits_given_up += 1,
@@ -109,6 +160,7 @@ impl Core {
         let task_id = task.id;
         let Some(accepted) = task.accepted.as_mut() else { return };
         accepted.audit = end;
+        accepted.audited_by = by;
         let contested = std::mem::take(&mut accepted.contested);
         if end == Audit::Agreed {
             accepted.suspect = false;
@@ -122,7 +174,10 @@ impl Core {
             self.hold(id, index, task_id);
             // Whoever signed something else for it has lied.
             for other in contested {
-                self.add_evidence(id, index, &other, &found, time);
+                match by {
+                    None => self.add_evidence(id, index, &other, &found, time),
+                    Some(_) => self.apply_distrust(id, other.provider),
+                }
             }
             return;
         }
@@ -160,6 +215,7 @@ impl Core {
         });
         accepted.audit = Audit::Pending;
         job.audits.insert(index);
+        job.pending.insert(index);
         let id = job.tasks[index as usize].id;
         self.outcomes.remove(&id);
         self.touched.insert(record.job);
@@ -169,6 +225,8 @@ impl Core {
         let durable = self.recovering;
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.audits.remove(&index);
+        job.pending.remove(&index);
+        job.second.remove(&index);
         let Some(task) = job.task_mut(index) else { return };
         let task_id = task.id;
         let was_open = !matches!(task.phase, Phase::Done | Phase::Failed(_));
@@ -186,6 +244,8 @@ impl Core {
             suspect: false,
             contested: Vec::new(),
             audit_faults: 0,
+            agreed_by: 0,
+            audited_by: None,
         });
         let old = task.accepted.replace(fresh);
         job.dequeue(index);
@@ -235,11 +295,92 @@ impl Core {
         self.apply_ban(claim.provider, reason, time);
     }
 
+    /// What an agreement tells about the author of the accepted outcome.
+    fn apply_agreement(
+        &mut self,
+        id: JobId,
+        index: u32,
+        end: Audit,
+        by: Option<NodeId>,
+        time: Time,
+    ) {
+        if end != Audit::Agreed {
+            return;
+        }
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(accepted) = job.task(index).and_then(|t| t.accepted.as_ref()) else { return };
+        let Some(author) = accepted.provider else { return };
+        let honest = 1_000_000_u32.saturating_sub(job.record.verify.hostile);
+        let milli = if by.is_none() { 1_000 } else { u64::from(honest / 1_000) };
+        job.ledgers.entry(author).or_default().agreed_milli += milli;
+        self.apply_trust(author, milli, time);
+    }
+
+    /// More providers agreed on another outcome. Who is wrong is not proven: nobody is banned.
+    pub(crate) fn apply_outvoted(
+        &mut self,
+        id: JobId,
+        index: u32,
+        digest: ayni_types::Digest,
+        time: Time,
+    ) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(accepted) = job.task_mut(index).and_then(|t| t.accepted.as_mut()) else { return };
+        let Some(at) = accepted.contested.iter().position(|c| c.digest == digest) else { return };
+        let winner = accepted.contested.remove(at);
+        let backer = accepted.contested.iter().find(|c| c.digest == digest).map(|c| c.provider);
+        let loser = accepted.provider.zip(accepted.receipt);
+        if let Some((provider, receipt)) = loser {
+            accepted.contested.push(Contested {
+                outcome: accepted.outcome.clone(),
+                digest: accepted.digest,
+                provider,
+                receipt,
+            });
+        }
+        accepted.contested.retain(|c| c.digest != digest);
+        accepted.outcome = winner.outcome;
+        accepted.digest = digest;
+        accepted.provider = Some(winner.provider);
+        accepted.receipt = Some(winner.receipt);
+        self.apply_audit_settled(id, index, Audit::Agreed, backer, time);
+    }
+
+    /// Nothing more of this provider in this job, and what nobody checked is run again.
+    fn apply_distrust(&mut self, id: JobId, provider: NodeId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if !job.distrusted.insert(provider) || job.ended.is_some() {
+            return;
+        }
+        job.ledgers.entry(provider).or_default().undecided.clear();
+        for index in doubtful_results(job, provider) {
+            let Some(task) = job.tasks.get_mut(index as usize) else { continue };
+            self.outcomes.remove(&task.id);
+            if let Some(accepted) = task.accepted.as_mut() {
+                accepted.suspect = true;
+            }
+            job.unfinished += 1;
+            job.reruns += 1;
+            job.enqueue(index);
+        }
+        self.touched.insert(id);
+    }
+
     /// Nobody works with this provider any more, and what it did unaudited is run again.
     pub(crate) fn apply_ban(&mut self, provider: NodeId, reason: String, time: Time) {
         self.banned.entry(provider).or_insert(Ban { reason, time });
+        self.trust.remove(&provider);
         for (id, job) in &mut self.jobs {
             let ended = job.ended.is_some();
+            if let Some(ledger) = job.ledgers.get_mut(&provider) {
+                ledger.undecided.clear();
+            }
+            for index in 0..job.tasks.len() {
+                if job.tasks[index].votes.iter().any(|v| v.provider == provider) {
+                    job.tasks[index].votes.retain(|v| v.provider != provider);
+                    job.want_more(u32::try_from(index).unwrap_or(u32::MAX));
+                }
+            }
             let doubtful = doubtful_results(job, provider);
             for index in doubtful {
                 let Some(task) = job.tasks.get_mut(index as usize) else { continue };

@@ -1,6 +1,6 @@
 //! What an owner asks of the requester's side: submit, add, close, cancel.
 
-use ayni_types::{JobId, TaskSpec, limits};
+use ayni_types::{JobId, TaskSpec, Verify, limits};
 use ayni_wire::{Message, check_task};
 
 use crate::core::Core;
@@ -51,7 +51,7 @@ impl Core {
             open: spec.open,
             timeout_ms: spec.timeout_ms,
             deadline: spec.deadline,
-            audit_ppm: if spec.nondeterministic { 0 } else { spec.audit_ppm },
+            verify: spec.verify,
             providers_max: spec.providers_max,
             home: spec.home,
             nondeterministic: spec.nondeterministic,
@@ -90,17 +90,46 @@ impl Core {
                 spec.timeout_ms
             ));
         }
-        if spec.audit_ppm > 1_000_000 {
-            return bad(format!("an audit rate of {} in a million is above 1", spec.audit_ppm));
+        let rule = &spec.verify;
+        let shares = [("audit rate", rule.rate), ("share of wrong results", rule.error)];
+        for (what, share) in shares.into_iter().filter_map(|(w, s)| Some((w, s?))) {
+            if share > 1_000_000 {
+                return bad(format!("an {what} of {share} in a million is above 1"));
+            }
+        }
+        if rule.error == Some(0) {
+            return bad(
+                "no audit makes sure that nothing at all is wrong (hint: audit everything, \
+                 or allow 1 in a million)"
+                    .to_owned(),
+            );
+        }
+        if rule.hostile >= 1_000_000 {
+            return bad("if every provider is hostile nothing can be verified by them (hint: run \
+                 it at home)"
+                .to_owned());
+        }
+        if rule.quorum == 0 || rule.quorum > Verify::QUORUM_MAX {
+            return bad(format!(
+                "a quorum of {} is not between 1 and {}",
+                rule.quorum,
+                Verify::QUORUM_MAX
+            ));
+        }
+        if rule.quorum > 1 && spec.nondeterministic {
+            return bad("results that differ from run to run never agree (hint: no quorum with \
+                 nondeterministic)"
+                .to_owned());
+        }
+        if rule.quorum > spec.providers_max && spec.providers_max > 0 {
+            return bad(format!(
+                "a quorum of {} needs more providers than the {} allowed",
+                rule.quorum, spec.providers_max
+            ));
         }
         let home = self.config.home.slots > 0;
         if spec.providers_max == 0 && !(spec.home && home) {
             return bad("nobody may run the job: no providers and not at home".to_owned());
-        }
-        if spec.audit_ppm > 0 && !spec.nondeterministic && !home {
-            return bad("audits run at home, but this node keeps no slots for itself \
-                 (hint: give it home slots or set the audit rate to 0)"
-                .to_owned());
         }
         Ok(())
     }
@@ -175,7 +204,13 @@ impl Core {
     pub(crate) fn settle(&mut self) {
         for id in std::mem::take(&mut self.touched) {
             let Some(job) = self.jobs.get(&id) else { continue };
-            if job.ended.is_none() && job.is_settled() {
+            if job.ended.is_some() {
+                continue;
+            }
+            if !job.record.open && job.unfinished == 0 {
+                self.close_draws(id);
+            }
+            if self.jobs.get(&id).is_some_and(Job::is_settled) {
                 self.end_job(id, false);
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Deliberately not here: parsing (the node crate does that) and anything that changes later.
 
-use ayni_types::{EngineBuild, NodeAddr, Price, Roles, Walls};
+use ayni_types::{Amount, EngineBuild, NodeAddr, Price, Roles, Walls};
 
 /// Everything that is fixed while a core lives.
 #[derive(Debug, Clone)]
@@ -40,6 +40,10 @@ pub struct ProviderConfig {
     pub build: EngineBuild,
     /// Where it says it is.
     pub region: Option<String>,
+    /// Stake it reserves for a lease.
+    pub stake: Amount,
+    /// Pay that it lets a requester hold back until the audits of a lease are done.
+    pub hold_back: Amount,
 }
 
 /// What a node keeps for itself.
@@ -121,6 +125,10 @@ pub struct Tuning {
     pub straggler_percent: u64,
     /// Attempts at one audit before it is given up (and the result stays unaudited).
     pub audit_attempts_max: u32,
+    /// What honest execution is supposed to cost its provider, in millionths of its pay.
+    pub cost_ppm: u32,
+    /// What an audit that agreed is worth halves in so long, in milliseconds.
+    pub trust_half_life_ms: u64,
     /// Refuse tasks whose fuel limit can't be done in their time even at so many times the lease's
     /// fuel rate (a rate is measured on one program, and others differ from it); 0 refuses none.
     pub fuel_rate_slack: u64,
@@ -161,6 +169,8 @@ impl Default for Tuning {
             straggler_ms_min: 1_000,
             straggler_percent: 150,
             audit_attempts_max: 5,
+            cost_ppm: 700_000,
+            trust_half_life_ms: 30 * 86_400_000,
             fuel_rate_slack: 16,
         }
     }

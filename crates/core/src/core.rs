@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use ayni_types::{JobId, LeaseId, NodeAddr, NodeId, Offer, Roles, TaskId, Time, limits};
 use ayni_wire::{FullLease, Hello, Message, PROTOCOL_VERSION, Signed, SignedBatch};
 
+use crate::audit::Draw;
 use crate::config::Config;
+use crate::draws::Trust;
 use crate::effect::{Effect, FetchId, Notice, NoticeKind, RunId, SlotId};
 use crate::event::{Command, Event};
 use crate::gate::{Gate, Then};
@@ -53,6 +55,9 @@ pub struct Core {
     pub(crate) offers: BTreeMap<NodeId, Known>,
     pub(crate) shunned: BTreeMap<NodeId, Shun>,
     pub(crate) banned: BTreeMap<NodeId, Ban>,
+    pub(crate) trust: BTreeMap<NodeId, Trust>,
+    /// How far each lease's results were drawn.
+    pub(crate) draws: BTreeMap<LeaseId, Draw>,
     pub(crate) hires: BTreeMap<LeaseId, Hire>,
     /// Leases that we asked for and that are not closed; used to end them after a restart.
     pub(crate) open_asks: BTreeMap<LeaseId, NodeId>,
@@ -163,6 +168,8 @@ impl Core {
             offers: BTreeMap::new(),
             shunned: BTreeMap::new(),
             banned: BTreeMap::new(),
+            trust: BTreeMap::new(),
+            draws: BTreeMap::new(),
             hires: BTreeMap::new(),
             open_asks: BTreeMap::new(),
             leases: BTreeMap::new(),
@@ -488,6 +495,8 @@ impl Core {
                     self.tenancy_died(from, lease);
                 }
             }
+            Message::AuditSeed { lease, seed } => self.seed_shown(from, lease, seed),
+            Message::TwoRoots(proof) => self.proof_came(from, *proof),
         }
     }
 
@@ -540,6 +549,8 @@ impl Core {
                 if let Some(job) = self.jobs.get_mut(&job) {
                     job.ended = Some(Ended { time, cancelled, durable });
                     job.audits.clear();
+                    job.pending.clear();
+                    job.second.clear();
                     job.queue.clear();
                     job.retry.clear();
                 }
@@ -560,11 +571,11 @@ impl Core {
             Record::TaskFailed { job, index, reason, .. } => {
                 self.apply_failed(job, index, &reason);
             }
-            Record::AuditAgreed { job, index, time } => {
-                self.apply_audit_settled(job, index, Audit::Agreed, time);
+            Record::AuditAgreed { job, index, time, by } => {
+                self.apply_audit_settled(job, index, Audit::Agreed, by, time);
             }
             Record::AuditGivenUp { job, index, reason } => {
-                self.apply_audit_settled(job, index, Audit::GivenUp, Time(0));
+                self.apply_audit_settled(job, index, Audit::GivenUp, None, Time(0));
                 if let Some(job) = self.jobs.get_mut(&job) {
                     job.why.insert(format!("audit of task {index}"), reason);
                 }
@@ -579,6 +590,19 @@ impl Core {
                     second.header.batch, second.header.lease
                 );
                 self.apply_ban(provider, reason, time);
+            }
+            Record::AuditsDrawn { job, provider, rate, looked, drawn } => {
+                self.apply_looked(job, provider, rate, &looked, &drawn);
+            }
+            Record::Proven { proof, time } => {
+                let terms = &proof.lease.lease;
+                let number = proof.first.header.batch;
+                let reason = format!("signed two roots for batch {number} of lease {}", terms.id);
+                self.apply_ban(terms.provider, reason, time);
+            }
+            Record::Voted(record) => self.apply_voted(record),
+            Record::Outvoted { job, index, digest, time } => {
+                self.apply_outvoted(job, index, digest, time);
             }
             Record::LeaseGranted(full) => self.apply_granted(full),
             Record::BatchSigned(batch) => self.apply_batch_signed(batch),

@@ -1,6 +1,8 @@
 //! What the world tells the core.
 
-use ayni_types::{Fault, JobId, NodeAddr, NodeId, Observed, Outcome, Price, TaskSpec, Time};
+use ayni_types::{
+    Fault, JobId, NodeAddr, NodeId, Observed, Outcome, Price, TaskSpec, Time, Verify,
+};
 use ayni_wire::Message;
 
 use crate::effect::{FetchId, RunId};
@@ -150,8 +152,8 @@ pub struct JobSpec {
     pub timeout_ms: u64,
     /// When tasks that have not ended fail.
     pub deadline: Option<Time>,
-    /// Share of outcomes executed again at home, in millionths.
-    pub audit_ppm: u32,
+    /// How its results are verified.
+    pub verify: Verify,
     /// Lease at most so many providers at once.
     pub providers_max: u32,
     /// Own cores take part as if they were a provider (their outcomes need no audit).

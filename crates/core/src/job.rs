@@ -11,6 +11,7 @@ use ayni_types::{
 };
 use ayni_wire::ReceiptFile;
 
+use crate::draws::Ledger;
 use crate::effect::RunId;
 use crate::journal::{JobRecord, ReceiptAt};
 
@@ -34,6 +35,18 @@ pub(crate) struct Job {
     pub(crate) audits: BTreeSet<u32>,
     /// Audits that run now.
     pub(crate) audits_running: u32,
+    /// Accepted tasks whose audit has not ended, wherever it is made.
+    pub(crate) pending: BTreeSet<u32>,
+    /// Those of them that wait for another provider, and since when.
+    pub(crate) second: BTreeMap<u32, Time>,
+    /// How many providers found the accepted outcome too, while others did not.
+    pub(crate) seconds: BTreeMap<u32, usize>,
+    /// What each provider gave, and how it is audited.
+    pub(crate) ledgers: BTreeMap<NodeId, Ledger>,
+    /// Providers that others outvoted in this job: nobody knows who is wrong.
+    pub(crate) distrusted: BTreeSet<NodeId>,
+    /// Pay for second opinions.
+    pub(crate) opinions: u128,
     /// Tasks without an end, twins not counted.
     pub(crate) unfinished: u32,
     /// Attempts alive, anywhere.
@@ -98,6 +111,8 @@ pub(crate) struct Task {
     pub(crate) live: Vec<Live>,
     pub(crate) accepted: Option<Box<Accepted>>,
     pub(crate) history: Option<Box<History>>,
+    /// Outcomes of those who answered before the quorum agreed.
+    pub(crate) votes: Vec<Contested>,
 }
 
 /// Where a task stands.
@@ -151,6 +166,10 @@ pub(crate) struct Accepted {
     /// Other outcomes signed for the same task, until home decides.
     pub(crate) contested: Vec<Contested>,
     pub(crate) audit_faults: u32,
+    /// Unrelated providers that agreed before it was accepted, its own included.
+    pub(crate) agreed_by: u32,
+    /// Who audited it; `None` is home.
+    pub(crate) audited_by: Option<NodeId>,
 }
 
 /// Another outcome signed for an accepted task.
@@ -209,13 +228,23 @@ impl Task {
             live: Vec::new(),
             accepted: None,
             history: None,
+            votes: Vec::new(),
         }
+    }
+
+    /// Who has signed an outcome for it.
+    pub(crate) fn signers(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let accepted = self.accepted.as_ref();
+        let contested = accepted.into_iter().flat_map(|a| &a.contested);
+        let voted = self.votes.iter().chain(contested).map(|v| v.provider);
+        voted.chain(accepted.and_then(|a| a.provider))
     }
 
     /// Whether it may run there (`None` is home).
     pub(crate) fn may_run_at(&self, place: Option<NodeId>) -> bool {
         let faulted = self.history.as_ref().is_some_and(|h| h.faulted.iter().any(|f| f.0 == place));
-        !faulted && self.live.iter().all(|l| l.place.provider() != place)
+        let signed = place.is_some_and(|node| self.signers().any(|signer| signer == node));
+        !faulted && !signed && self.live.iter().all(|l| l.place.provider() != place)
     }
 
     pub(crate) fn has_history(&self) -> bool {
@@ -245,6 +274,12 @@ impl Job {
             retry: BTreeSet::new(),
             audits: BTreeSet::new(),
             audits_running: 0,
+            pending: BTreeSet::new(),
+            second: BTreeMap::new(),
+            seconds: BTreeMap::new(),
+            ledgers: BTreeMap::new(),
+            distrusted: BTreeSet::new(),
+            opinions: 0,
             unfinished: 0,
             in_flight: 0,
             in_flight_by: BTreeMap::new(),
@@ -309,12 +344,31 @@ impl Job {
             *self.in_flight_by.entry(provider).or_default() += 1;
         }
         self.stats.entry(live.place.provider()).or_default().assigned += 1;
+        self.second.remove(&index);
         if let Some(task) = self.task_mut(index) {
             task.live.push(live);
             task.history.get_or_insert_default().attempts += 1;
             if task.phase == Phase::Queued {
                 task.phase = Phase::Running;
             }
+        }
+        self.want_more(index);
+    }
+
+    /// A task that needs several opinions waits for the next provider while others work on it.
+    pub(crate) fn want_more(&mut self, index: u32) {
+        let quorum = self.record.verify.quorum as usize;
+        let Some(task) = self.tasks.get(index as usize) else { return };
+        let open = matches!(task.phase, Phase::Queued | Phase::Running);
+        if !open || task.live.iter().any(|l| l.place.provider().is_none()) {
+            return;
+        }
+        // Enough for as many as agree at best.
+        let most = task.votes.iter().map(|v| task.votes.iter().filter(|o| o.digest == v.digest));
+        let most = most.map(Iterator::count).max().unwrap_or(0);
+        if quorum > 1 && most + task.live.len() < quorum {
+            let list = if task.has_history() { &mut self.retry } else { &mut self.queue };
+            list.insert(index);
         }
     }
 
@@ -353,14 +407,15 @@ impl Job {
 
     /// Tasks that nobody runs.
     pub(crate) fn waiting(&self) -> usize {
-        self.queue.len() + self.retry.len()
+        self.queue.len() + self.retry.len() + self.second.len()
     }
 
     /// Nothing is left to do and nothing more will come.
     pub(crate) fn is_settled(&self) -> bool {
         !self.record.open
             && self.unfinished == 0
-            && self.audits.is_empty()
+            && self.pending.is_empty()
             && self.audits_running == 0
+            && self.ledgers.values().all(|l| l.undecided.is_empty())
     }
 }

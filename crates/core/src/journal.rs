@@ -6,12 +6,13 @@
 
 use ayni_types::{
     Amount, Digest, FaultKind, JobId, Lease, LeaseId, NodeId, Outcome, Price, TaskSpec, Time,
+    Verify,
 };
-use ayni_wire::{DecodeError, FullLease, SignedBatch, encode};
+use ayni_wire::{DecodeError, FullLease, SignedBatch, TwoRoots, encode};
 use minicbor::{Decode, Encode};
 
 /// The only version this build writes or reads.
-pub const JOURNAL_VERSION: u8 = 1;
+pub const JOURNAL_VERSION: u8 = 2;
 
 /// Tasks per [`Record::TasksAdded`], so that no record grows with its job.
 pub(crate) const TASKS_PER_RECORD: usize = 256;
@@ -97,7 +98,7 @@ pub enum Record {
         #[n(4)]
         time: Time,
     },
-    /// Home found the same outcome.
+    /// An audit found the same outcome.
     #[n(11)]
     AuditAgreed {
         /// Which job.
@@ -109,6 +110,9 @@ pub enum Record {
         /// When.
         #[n(2)]
         time: Time,
+        /// Who executed it; `None` is home.
+        #[n(3)]
+        by: Option<NodeId>,
     },
     /// Home could not execute it; the outcome stays signed and unaudited.
     #[n(12)]
@@ -185,6 +189,54 @@ pub enum Record {
         #[n(0)]
         sequence: u64,
     },
+    /// Results that were accepted undecided, or at a lower rate, were looked at for audits.
+    #[n(21)]
+    AuditsDrawn {
+        /// Which job.
+        #[n(0)]
+        job: JobId,
+        /// Whose results.
+        #[n(1)]
+        provider: NodeId,
+        /// At what rate, in millionths.
+        #[n(2)]
+        rate: u32,
+        /// Tasks looked at, in order.
+        #[n(3)]
+        looked: Vec<u32>,
+        /// Those of them that are audited.
+        #[n(4)]
+        drawn: Vec<u32>,
+    },
+    /// Another node showed a proof of fraud, and it holds.
+    #[n(22)]
+    Proven {
+        /// The proof.
+        #[n(0)]
+        proof: Box<TwoRoots>,
+        /// When.
+        #[n(1)]
+        time: Time,
+    },
+    /// One opinion on a task that needs several to agree.
+    #[n(23)]
+    Voted(#[n(0)] AcceptRecord),
+    /// More providers agree on another outcome than the accepted one, and home can't decide.
+    #[n(24)]
+    Outvoted {
+        /// Which job.
+        #[n(0)]
+        job: JobId,
+        /// Which task.
+        #[n(1)]
+        index: u32,
+        /// The outcome that stands; one of the contested ones.
+        #[n(2)]
+        digest: Digest,
+        /// When.
+        #[n(3)]
+        time: Time,
+    },
 }
 
 /// A job without its tasks.
@@ -205,9 +257,9 @@ pub struct JobRecord {
     /// When what has not ended fails.
     #[n(4)]
     pub deadline: Option<Time>,
-    /// Audit rate in millionths.
+    /// How its results are verified.
     #[n(5)]
-    pub audit_ppm: u32,
+    pub verify: Verify,
     /// Providers at once.
     #[n(6)]
     pub providers_max: u32,
@@ -246,12 +298,28 @@ pub struct AcceptRecord {
     /// The receipt: lease, batch, place.
     #[n(5)]
     pub receipt: Option<ReceiptAt>,
-    /// Drawn for an audit.
+    /// Whether it is audited; `None` while that is undecided.
     #[n(6)]
-    pub audit: bool,
+    pub audit: Option<AuditDraw>,
     /// When.
     #[n(7)]
     pub time: Time,
+}
+
+/// How a result was drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct AuditDraw {
+    /// At what rate, in millionths.
+    #[n(0)]
+    pub rate: u32,
+    /// It is audited.
+    #[n(1)]
+    pub drawn: bool,
+}
+
+impl AuditDraw {
+    /// Nothing to audit: home ran it, or several agreed on it.
+    pub const NONE: Self = Self { rate: 0, drawn: false };
 }
 
 /// Where a receipt is to be found.

@@ -6,10 +6,12 @@
 //! transports, blobs' bytes, processes (the node crate pumps the core against those), JSON.
 
 mod apply;
+pub mod audit;
 mod command;
 mod config;
 mod core;
 mod directory;
+mod draws;
 mod effect;
 mod event;
 mod gate;
@@ -31,11 +33,12 @@ pub use event::{
 };
 pub use job::{Attempt, Evidence};
 pub use journal::{
-    AcceptRecord, JOURNAL_VERSION, JobRecord, ReceiptAt, Record, RecoverError, decode_record,
-    encode_record,
+    AcceptRecord, AuditDraw, JOURNAL_VERSION, JobRecord, ReceiptAt, Record, RecoverError,
+    decode_record, encode_record,
 };
 pub use seal::{Seal, WireSeal};
 pub use view::{
-    AuditCounts, BanView, Counts, JobProviderView, JobState, JobView, LeaseView, OfferView,
-    PeerView, ProviderView, RunView, Sizes, TaskState, TaskView, TotalsView, WhyLine,
+    AuditCounts, BanView, Confidence, Counts, Grounds, JobProviderView, JobState, JobView,
+    LeaseView, OfferView, PeerView, ProviderView, RunView, Sizes, TaskState, TaskView, TotalsView,
+    WhyLine,
 };

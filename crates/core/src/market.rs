@@ -385,8 +385,9 @@ impl Core {
     fn ask(&mut self, node: NodeId, slots: u32) {
         let Some(known) = self.offers.get(&node) else { return };
         let offer = known.signed.body.clone();
+        let id = LeaseId(self.chance.id());
         let lease = Lease {
-            id: LeaseId(self.chance.id()),
+            id,
             requester: self.me,
             provider: node,
             engine: EngineId::wasi1(),
@@ -396,10 +397,12 @@ impl Core {
             price: offer.price,
             fuel_per_second: offer.fuel_per_second,
             voucher_step: ayni_types::Amount(0),
-            stake_reserved: ayni_types::Amount(0),
+            stake_reserved: offer.stake,
             batch_key: offer.batch_key,
             issued: self.now,
             expires: self.now.after_ms(self.config.tuning.lease_ms),
+            hold_back: offer.hold_back,
+            audit_commitment: crate::audit::commitment(&self.audit_seed(id)),
         };
         let signature = self.seal.sign_node(&Signed::message(&lease));
         self.connect(&offer.addr);
@@ -551,6 +554,11 @@ impl Core {
         let Some(hire) = self.hires.remove(&lease) else { return };
         self.commit(Record::LeaseClosed { lease });
         let provider = hire.provider();
+        if hire.state != HireState::Asked {
+            // All that comes of it has come: the seed may be seen now.
+            let seed = Digest(self.audit_seed(lease));
+            self.send_gated(provider, Message::AuditSeed { lease, seed });
+        }
         if hire.state != HireState::Asked
             && let Some(known) = self.offers.get_mut(&provider)
         {

@@ -34,6 +34,10 @@ pub(crate) struct Provider {
     pub(crate) stale: BTreeMap<(LeaseId, u64), Stale>,
     /// Leases granted before the restart, for the batches above.
     past: BTreeMap<LeaseId, (NodeId, Time)>,
+    /// What requesters of leases that are not over committed to.
+    commitments: BTreeMap<LeaseId, (NodeId, Digest)>,
+    /// Requesters that showed another seed than they had committed to.
+    pub(crate) broken_words: BTreeMap<NodeId, LeaseId>,
     pub(crate) paused: BTreeSet<PauseReason>,
     pub(crate) draining: bool,
     drains: Vec<CommandId>,
@@ -100,6 +104,8 @@ pub(crate) enum TenantState {
     Running { run: RunId, slot: SlotId, compiling: bool },
 }
 
+/// Commitments of leases that are remembered.
+const COMMITMENTS_MAX: usize = 1_024;
 /// Answers kept per lease.
 const ANSWERS_KEPT: usize = 128;
 /// Batches of past leases kept.
@@ -121,6 +127,8 @@ impl Provider {
             runs: BTreeMap::new(),
             stale: BTreeMap::new(),
             past: BTreeMap::new(),
+            commitments: BTreeMap::new(),
+            broken_words: BTreeMap::new(),
             paused: BTreeSet::new(),
             draining: false,
             drains: Vec::new(),
@@ -239,6 +247,8 @@ impl Core {
             region: lent.region.clone(),
             addr: self.config.addr.clone(),
             batch_key: self.seal.batch_key(),
+            stake: lent.stake,
+            hold_back: lent.hold_back,
         };
         let signature = self.seal.sign_node(&Signed::message(&offer));
         let sequence = offer.sequence;
@@ -361,6 +371,10 @@ impl Core {
             Some("it names another batch key")
         } else if lease.build != lent.build {
             Some("it names another engine build")
+        } else if lease.stake_reserved > lent.stake {
+            Some("it reserves more stake than is offered")
+        } else if lease.hold_back > lent.hold_back {
+            Some("it holds back more pay than is offered")
         } else if lease.slots == 0 {
             Some("it asks no slots")
         } else if lease.fuel_per_second > lent.fuel_per_second {
@@ -974,7 +988,26 @@ impl Core {
         if let Some(provider) = &mut self.provider {
             let lease = &full.lease;
             provider.past.insert(lease.id, (lease.requester, lease.expires));
+            if provider.commitments.len() >= COMMITMENTS_MAX {
+                provider.commitments.pop_first();
+            }
+            let commitment = (lease.requester, lease.audit_commitment);
+            provider.commitments.insert(lease.id, commitment);
         }
+    }
+
+    /// The lease is over, and its requester shows by what its audits were drawn.
+    pub(crate) fn seed_shown(&mut self, from: NodeId, lease: LeaseId, seed: Digest) {
+        let Some(provider) = &mut self.provider else { return };
+        let known = provider.commitments.get(&lease).filter(|(who, _)| *who == from);
+        let Some((_, commitment)) = known else { return };
+        if crate::audit::commitment(&seed.0) != *commitment
+            && (provider.broken_words.len() < COMMITMENTS_MAX
+                || provider.broken_words.contains_key(&from))
+        {
+            provider.broken_words.insert(from, lease);
+        }
+        provider.commitments.remove(&lease);
     }
 
     pub(crate) fn apply_batch_signed(&mut self, batch: SignedBatch) {

@@ -25,9 +25,4 @@ impl Chance {
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.number() % end.max(1)
     }
-
-    /// True `ppm` times in a million.
-    pub(crate) fn happens(&mut self, ppm: u32) -> bool {
-        self.below(1_000_000) < u64::from(ppm)
-    }
 }

@@ -11,7 +11,7 @@ use ayni_wire::Message;
 use crate::core::Core;
 use crate::effect::NoticeKind;
 use crate::gate::Then;
-use crate::job::{Attempt, Job, Live, Phase, Place};
+use crate::job::{Attempt, Audit, Job, Live, Phase, Place};
 use crate::journal::Record;
 use crate::market::{HireState, WORK_PER_LEASE_MAX, Work};
 
@@ -94,6 +94,10 @@ impl Core {
         jobs.sort_by_key(|job| (job.in_flight, job.id()));
         jobs.into_iter().find_map(|job| {
             let fits = |index: &u32| self.fits(job, *index, lease, provider);
+            let second = job.second.keys().take(LOOK_MAX).copied().find(|i| fits(i));
+            if let Some(index) = second {
+                return Some((job.id(), index));
+            }
             let retry = job.retry.iter().take(LOOK_MAX * 4).copied().find(|i| fits(i));
             let fresh = || job.queue.iter().take(LOOK_MAX).copied().find(|i| fits(i));
             Some((job.id(), retry.or_else(fresh)?))
@@ -109,6 +113,7 @@ impl Core {
         let Some(hire) = self.hires.get(&lease) else { return false };
         let terms = hire.lease();
         job.task(index).is_some_and(|task| task.may_run_at(Some(provider)))
+            && self.may_judge(job, index, provider)
             && self
                 .job_obstacle(job, index, &terms.price, terms.memory_bytes, terms.fuel_per_second)
                 .is_none()
@@ -218,8 +223,18 @@ impl Core {
             None
         };
         let idle = task.phase == Phase::Running && task.live.is_empty();
+        let audit = task.accepted.as_ref().is_some_and(|a| a.audit == Audit::Pending)
+            && provider.is_some()
+            && !job.audits.contains(&index);
         if idle && over.is_none() {
             job.enqueue(index);
+        }
+        job.want_more(index);
+        if audit && over.is_none() {
+            job.second.insert(index, now);
+        } else if audit && let Some(reason) = &over {
+            let reason = format!("no other provider could execute it: {reason}");
+            self.commit(Record::AuditGivenUp { job: id, index, reason });
         }
         let kind = fault.kind;
         self.notice(Some(id), NoticeKind::TaskFaulted { index, provider, fault });
@@ -260,6 +275,7 @@ impl Core {
         self.retry_fetches();
         self.pass_deadlines();
         self.fail_exhausted();
+        self.give_up_seconds();
         self.duplicate_stragglers();
         self.explain_stalls();
     }
@@ -437,15 +453,31 @@ impl Core {
         let mut over = Vec::new();
         for id in &self.running {
             let Some(job) = self.jobs.get(id) else { continue };
-            for index in job.retry.iter().take(LOOK_MAX * 4) {
+            let voted =
+                job.queue.iter().filter(|i| job.task(**i).is_some_and(|t| !t.votes.is_empty()));
+            for index in job.retry.iter().chain(voted).take(LOOK_MAX * 4) {
                 let Some(task) = job.task(*index) else { continue };
-                let Some((at, fault)) = task.history.as_ref().and_then(|h| h.last_fault.clone())
-                else {
+                if !task.live.is_empty() {
+                    continue;
+                }
+                let last = task.history.as_ref().and_then(|h| h.last_fault.clone());
+                let answered = task.history.as_ref().and_then(|h| h.ended.last()?.ended);
+                let few = || Fault {
+                    kind: FaultKind::Lost,
+                    detail: format!(
+                        "{} of {} unrelated providers that must agree have answered",
+                        task.votes.len(),
+                        job.record.verify.quorum
+                    ),
+                };
+                let Some((at, fault)) = last.or_else(|| Some((answered?, few()))) else {
                     continue;
                 };
-                let elsewhere = reachable
-                    .iter()
-                    .any(|node| task.may_run_at(Some(*node)) && fits(job, *index, node));
+                let elsewhere = reachable.iter().any(|node| {
+                    task.may_run_at(Some(*node))
+                        && self.may_judge(job, *index, *node)
+                        && fits(job, *index, node)
+                });
                 let at_home = home && job.record.home && task.may_run_at(None);
                 let nobody = reachable.is_empty() && job.record.providers_max > 0;
                 if !elsewhere && !at_home && !nobody && now.since_ms(at) >= grace {

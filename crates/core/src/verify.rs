@@ -3,18 +3,23 @@
 //!
 //! Deliberately not here: who runs what, and how records change the state (`apply`).
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use ayni_types::{
     AssignmentId, BlobRef, End, Fault, FaultKind, JobId, LeaseId, NodeId, Outcome, Receipt,
     TaskSpec, Time, TreeEntry, limits,
 };
-use ayni_wire::{Delivered, Message, SignedBatch, batch_hash, leaf_hash, merkle_root};
+use ayni_wire::{
+    Delivered, Message, SignedBatch, SignedHeader, TwoRoots, batch_hash, leaf_hash, merkle_root,
+};
 
 use crate::core::{Core, FetchOwner};
 use crate::effect::{Effect, FetchId, FetchWhat, NoticeKind, Purpose, RunId, SlotId};
 use crate::event::{FetchFailure, Ran};
 use crate::gate::Then;
 use crate::job::{Attempt, Audit, Job, Live, Phase, Place};
-use crate::journal::{AcceptRecord, ReceiptAt, Record, digest_of};
+use crate::journal::{AcceptRecord, AuditDraw, ReceiptAt, Record, digest_of};
 use crate::market::HireState;
 
 /// Something that runs in a home slot.
@@ -34,6 +39,8 @@ pub(crate) const NO_ROOM: &str = "this node";
 const FETCH_TRIES_MAX: u32 = 3;
 /// Between two of them, in milliseconds.
 const FETCH_REST_MS: u64 = 1_000;
+/// Peers that a proof of fraud is passed on to.
+const PROOF_PEERS_MAX: usize = 64;
 /// More declared bytes than this are not billed for one task.
 const DATA_BYTES_MAX: u64 = 1 << 44;
 
@@ -200,8 +207,13 @@ impl Core {
                 self.send_gated(from, Message::BatchAck { lease, batch: number });
             } else {
                 let time = self.now;
+                let signed =
+                    |b: &SignedBatch| SignedHeader { header: b.header, signature: b.signature };
+                let (first, second) = (signed(first), signed(&batch));
+                let proof = TwoRoots { lease: terms.clone(), first, second };
                 self.commit(Record::Equivocation { provider: from, second: batch, time });
                 self.part_with(from, "signed two roots for one batch");
+                self.tell_proof(&proof, None);
             }
             return;
         }
@@ -250,6 +262,30 @@ impl Core {
         self.dirty = true;
     }
 
+    /// Somebody shows a proof of fraud. What it proves is found out here, not believed.
+    pub(crate) fn proof_came(&mut self, from: NodeId, proof: TwoRoots) {
+        let culprit = proof.culprit_by(
+            |key, hash, signature| self.seal.verify_batch(key, hash, signature),
+            |node, message, signature| self.seal.verify_node(node, message, signature),
+        );
+        let Ok(culprit) = culprit else { return };
+        if culprit == self.me || self.banned.contains_key(&culprit) {
+            return;
+        }
+        let time = self.now;
+        self.commit(Record::Proven { proof: Box::new(proof.clone()), time });
+        self.part_with(culprit, "another node showed that it signed two roots for one batch");
+        self.tell_proof(&proof, Some(from));
+    }
+
+    /// Passes a proof on; each node does so once, because it then knows the culprit.
+    fn tell_proof(&mut self, proof: &TwoRoots, except: Option<NodeId>) {
+        let up = self.peers.iter().filter(|(n, p)| p.up && Some(**n) != except);
+        for node in up.map(|(n, _)| *n).take(PROOF_PEERS_MAX).collect::<Vec<_>>() {
+            self.send_gated(node, Message::TwoRoots(Box::new(proof.clone())));
+        }
+    }
+
     fn check_batch(&self, batch: &SignedBatch) -> Result<(), String> {
         let header = &batch.header;
         let count = batch.receipts.len();
@@ -260,8 +296,8 @@ impl Core {
         if merkle_root(&leaves) != header.root {
             return Err("its root is not that of its receipts".to_owned());
         }
-        let mut programs = std::collections::BTreeSet::new();
-        let mut seen = std::collections::BTreeSet::new();
+        let mut programs = BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for (at, receipt) in (0..).zip(&batch.receipts) {
             if !seen.insert(receipt.assignment) {
                 return Err(format!("assignment {} is in it twice", receipt.assignment));
@@ -278,7 +314,7 @@ impl Core {
         batch: u64,
         at: u32,
         receipt: &Receipt,
-        programs: &mut std::collections::BTreeSet<ayni_types::Digest>,
+        programs: &mut BTreeSet<ayni_types::Digest>,
     ) -> Result<(), String> {
         let hire = self.hires.get(&lease).ok_or("no such lease")?;
         if receipt.lease != lease || receipt.batch != batch || receipt.index != at {
@@ -367,7 +403,6 @@ impl Core {
             _ => None,
         };
         let fuel = outcome.fuel.0;
-        let job_ppm = job.record.audit_ppm;
         if let Some(stats) = job.stats.get_mut(&provider) {
             stats.fuel = stats.fuel.saturating_add(fuel);
         }
@@ -379,28 +414,184 @@ impl Core {
             provider,
             price,
             receipt: Some(receipt),
-            audit: false,
+            audit: Some(AuditDraw::NONE),
             time,
         };
         match first {
-            Some((known, _)) if known == digest => {}
-            Some((_, None)) => {
-                // Home's own word stands: the second copy is evidence against its signer.
-                self.contest(record);
-            }
+            Some((known, _)) if known == digest => self.seconded(id, index, provider),
             Some(_) => self.contest(record),
+            None if self.lacks_votes(id, index, digest) => {
+                self.commit(Record::Voted(record));
+                self.dirty = true;
+            }
             None => {
-                record.audit = self.chance.happens(job_ppm);
+                if let Some(draw) = self.judge_votes(id, index, digest) {
+                    record.audit = Some(draw);
+                } else if let Some(provider) = provider {
+                    record.audit = self.draw_now(id, provider, receipt.lease, price);
+                }
                 self.accept(record);
+                self.end_other_attempts(id, index);
+                if let Some(provider) = provider {
+                    self.decide(id, provider, false);
+                }
             }
         }
     }
 
-    fn contest(&mut self, record: AcceptRecord) {
-        let nondeterministic = self.jobs.get(&record.job).is_none_or(|j| j.record.nondeterministic);
-        if !nondeterministic && self.config.home.slots > 0 {
-            self.commit(Record::Contested(record));
+    // --- opinions of others ---
+
+    /// Whether more unrelated providers must agree before `digest` is accepted.
+    fn lacks_votes(&self, id: JobId, index: u32, digest: ayni_types::Digest) -> bool {
+        let Some(job) = self.jobs.get(&id) else { return false };
+        let votes = job.task(index).map_or(&[][..], |t| &t.votes);
+        let agree = votes.iter().filter(|v| v.digest == digest).count() + 1;
+        agree < job.record.verify.quorum as usize
+    }
+
+    /// With a quorum reached: home judges those who said something else, if it can.
+    fn judge_votes(&self, id: JobId, index: u32, digest: ayni_types::Digest) -> Option<AuditDraw> {
+        let votes = &self.jobs.get(&id)?.task(index)?.votes;
+        let dissent = votes.iter().any(|v| v.digest != digest);
+        (dissent && self.config.home.slots > 0).then_some(AuditDraw { rate: 0, drawn: true })
+    }
+
+    /// A quorum needs nobody else any more.
+    fn end_other_attempts(&mut self, id: JobId, index: u32) {
+        let quorum = self.jobs.get(&id).is_some_and(|j| j.record.verify.quorum > 1);
+        if quorum {
+            self.stop_attempts(id, Some(index));
         }
+    }
+
+    /// Another provider found the accepted outcome too.
+    fn seconded(&mut self, id: JobId, index: u32, by: Option<NodeId>) {
+        let home = self.config.home.slots > 0;
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(accepted) = job.task(index).and_then(|t| t.accepted.as_ref()) else { return };
+        let (audit, provider) = (accepted.audit, accepted.provider);
+        // Where home can judge it does; and each who said something else asks for one more.
+        if audit != Audit::Pending || home || job.audits.contains(&index) {
+            return;
+        }
+        let dissent = accepted.contested.len();
+        let seconds = job.seconds.entry(index).or_default();
+        *seconds += 1;
+        if *seconds <= dissent {
+            let now = self.now;
+            job.second.insert(index, now);
+            return;
+        }
+        let time = self.now;
+        self.commit(Record::AuditAgreed { job: id, index, time, by });
+        if let Some(provider) = provider {
+            self.notice_gated(id, NoticeKind::AuditAgreed { index, provider });
+        }
+        self.dirty = true;
+    }
+
+    /// Another provider found something else. Home decides; without home, ever more others do.
+    fn contest(&mut self, record: AcceptRecord) {
+        let (id, index) = (record.job, record.index);
+        let Some(job) = self.jobs.get(&id).filter(|j| !j.record.nondeterministic) else { return };
+        let Some(accepted) = job.task(index).and_then(|t| t.accepted.as_ref()) else { return };
+        if accepted.provider.is_none() && self.config.home.slots == 0 {
+            return;
+        }
+        let digest = digest_of(&record.outcome);
+        let price = record.price.0;
+        self.commit(Record::Contested(record));
+        if self.config.home.slots > 0 {
+            return;
+        }
+        let now = self.now;
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.opinions = job.opinions.saturating_add(price);
+        job.audits.remove(&index);
+        let seconds = job.seconds.get(&index).copied().unwrap_or(0);
+        let Some(accepted) = job.task(index).and_then(|t| t.accepted.as_ref()) else { return };
+        let against = accepted.contested.iter().filter(|c| c.digest == digest).count();
+        let others = accepted.contested.len() - against;
+        // The accepted one counts as one voice beside those that seconded it.
+        if against > others + seconds + 1 {
+            self.commit(Record::Outvoted { job: id, index, digest, time: now });
+            if let Some(task) = self.jobs.get(&id).and_then(|j| j.task(index))
+                && let Some(accepted) = task.accepted.as_ref()
+            {
+                let (outcome, provider, price) =
+                    (accepted.outcome.clone(), accepted.provider, accepted.price);
+                self.announce(id, index, true, &outcome, provider, price);
+            }
+        } else {
+            job.second.insert(index, now);
+        }
+        self.dirty = true;
+        self.market_dirty = true;
+    }
+
+    /// Without own cores (or enough memory) audits are made by other providers.
+    fn hand_audits_out(&mut self) {
+        if self.config.home.slots > 0 {
+            return;
+        }
+        let now = self.now;
+        for id in &self.running {
+            let Some(job) = self.jobs.get_mut(id) else { continue };
+            for index in std::mem::take(&mut job.audits) {
+                job.second.insert(index, now);
+                self.market_dirty = true;
+            }
+        }
+    }
+
+    /// Gives up audits that nobody unrelated is there to make.
+    pub(crate) fn give_up_seconds(&mut self) {
+        let (now, grace) = (self.now, self.config.tuning.exhausted_ms);
+        let mut over = Vec::new();
+        for job in self.running.iter().filter_map(|id| self.jobs.get(id)) {
+            for (index, since) in job.second.iter().take(256) {
+                let can = |node: NodeId| {
+                    job.task(*index).is_some_and(|t| t.may_run_at(Some(node)))
+                        && self.may_judge(job, *index, node)
+                };
+                let offered = self
+                    .offers
+                    .values()
+                    .map(|k| &k.signed.body)
+                    .filter(|o| self.offer_obstacle(o).is_none() && o.expires > now);
+                let hired = self.hires.values().map(crate::market::Hire::provider);
+                let somebody = offered.map(|o| o.node).chain(hired).any(can);
+                if !somebody && now.since_ms(*since) >= grace {
+                    over.push((job.id(), *index));
+                }
+            }
+        }
+        for (job, index) in over {
+            let reason = "no unrelated provider is in reach to execute it again (hint: give this \
+                          node home slots)"
+                .to_owned();
+            self.commit(Record::AuditGivenUp { job, index, reason });
+        }
+    }
+
+    /// Whether a provider's opinion on a task is worth something: nothing ties it to those who have
+    /// signed already, and it was not outvoted in this job.
+    pub(crate) fn may_judge(&self, job: &Job, index: u32, provider: NodeId) -> bool {
+        !job.distrusted.contains(&provider)
+            && job
+                .task(index)
+                .is_some_and(|task| task.signers().all(|other| !self.related(provider, other)))
+    }
+
+    /// Whether two providers are reached under one network prefix of the public internet.
+    fn related(&self, one: NodeId, other: NodeId) -> bool {
+        let prefixes = |node: &NodeId| {
+            let offer = self.offers.get(node).map(|k| &k.signed.body.addr);
+            let peer = self.peers.get(node).and_then(|p| p.addr.as_ref());
+            let direct = offer.into_iter().chain(peer).flat_map(|a| a.direct.iter());
+            direct.filter_map(|a| public_prefix(a.ip())).collect::<BTreeSet<_>>()
+        };
+        one == other || !prefixes(&one).is_disjoint(&prefixes(&other))
     }
 
     fn accept(&mut self, record: AcceptRecord) {
@@ -460,6 +651,7 @@ impl Core {
     // --- home ---
 
     pub(crate) fn run_at_home(&mut self) {
+        self.hand_audits_out();
         while !self.home_free.is_empty() && self.home_rests_until.is_none() {
             if let Some((id, index)) = self.next_audit() {
                 self.audit_at_home(id, index);
@@ -619,7 +811,7 @@ impl Core {
                 provider: None,
                 price: ayni_types::Amount(0),
                 receipt: None,
-                audit: false,
+                audit: Some(AuditDraw::NONE),
                 time,
             }),
         }
@@ -659,7 +851,7 @@ impl Core {
             .collect();
         let before = job.reruns;
         if claimed == digest {
-            self.commit(Record::AuditAgreed { job: id, index, time });
+            self.commit(Record::AuditAgreed { job: id, index, time, by: None });
             if let Some(provider) = signer {
                 self.notice_gated(id, NoticeKind::AuditAgreed { index, provider });
             }
@@ -677,6 +869,26 @@ impl Core {
         }
         self.dirty = true;
         self.market_dirty = true;
+    }
+}
+
+/// The network that an address of the public internet belongs to; nothing for those of a LAN, where
+/// everybody is a neighbour.
+fn public_prefix(ip: IpAddr) -> Option<[u8; 6]> {
+    match ip {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            let local = v4.is_private() || v4.is_loopback() || v4.is_link_local();
+            (!local && !v4.is_unspecified()).then_some([4, a, b, c, 0, 0])
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, ..] = v6.segments();
+            let local = v6.is_loopback() || v6.is_unspecified() || a & 0xfe00 == 0xfc00;
+            let [b0, b1] = b.to_be_bytes();
+            let [c0, c1] = c.to_be_bytes();
+            let [a0, a1] = a.to_be_bytes();
+            (!local && a & 0xffc0 != 0xfe80).then_some([a0, a1, b0, b1, c0, c1])
+        }
     }
 }
 

@@ -5,14 +5,16 @@
 
 use ayni_types::{
     Amount, Digest, Fuel, JobId, LeaseId, NodeAddr, NodeId, Offer, Outcome, Price, Roles, TaskId,
-    Time,
+    Time, Verify,
 };
 use ayni_wire::ReceiptFile;
 
+use crate::audit;
 use crate::core::Core;
+use crate::draws::Ledger;
 use crate::effect::RunId;
 use crate::event::PauseReason;
-use crate::job::{Attempt, Audit, Evidence, Job, Phase, Task};
+use crate::job::{Accepted, Attempt, Audit, Evidence, Job, Phase, Task};
 use crate::market::HireState;
 use crate::provider::TenantState;
 
@@ -33,8 +35,8 @@ pub struct JobView {
     pub timeout_ms: u64,
     /// When what has not ended fails.
     pub deadline: Option<Time>,
-    /// Audit rate in millionths.
-    pub audit_ppm: u32,
+    /// How its results are verified.
+    pub verify: Verify,
     /// Own cores take part.
     pub home: bool,
     /// Never audited.
@@ -51,6 +53,8 @@ pub struct JobView {
     pub faults: u32,
     /// Audits.
     pub audits: AuditCounts,
+    /// How sure its results are.
+    pub confidence: Confidence,
     /// By provider, home (`None`) first.
     pub providers: Vec<JobProviderView>,
     /// Why nothing moves, if nothing moves.
@@ -108,6 +112,25 @@ pub struct AuditCounts {
     pub pending: u32,
 }
 
+/// How sure the results of a job are, by what was checked and what the job supposes. Millionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Confidence {
+    /// Results that home executed, or that an audit agreed with.
+    pub checked: u32,
+    /// Results that a quorum agreed on.
+    pub agreed: u32,
+    /// Results backed by the audits of their provider only.
+    pub backed: u32,
+    /// Results that nothing backs: no audit rule, a nondeterministic job, or a provider caught since.
+    pub unverified: u32,
+    /// Of the backed ones, wrong at most on average, whatever their providers did (millionths of a
+    /// result).
+    pub wrong_at_most: u64,
+    /// Of agreed and backed ones, wrong on average if as many providers are hostile as the job
+    /// supposes (millionths of a result).
+    pub wrong_expected: u64,
+}
+
 /// What one provider did for a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobProviderView {
@@ -129,6 +152,8 @@ pub struct JobProviderView {
     pub rerun: u32,
     /// Of its accepted results, those that an audit agreed with.
     pub audited: u32,
+    /// How likely another of its results is wrong, in millionths.
+    pub doubt: u32,
     /// Price of its accepted results.
     pub price: Amount,
     /// Fuel accepted from it.
@@ -164,12 +189,55 @@ pub struct TaskView {
     pub held: bool,
     /// Equal to the task at this index, and runs with it.
     pub same_as: Option<u32>,
-    /// How far the result can be trusted; empty without one.
-    pub verification: &'static str,
+    /// What the result rests on.
+    pub verification: Grounds,
+    /// How likely it is right, in millionths; `None` where nothing is known.
+    pub confidence: Option<u32>,
     /// There is a receipt.
     pub receipt: bool,
     /// Why it failed.
     pub failure: Option<String>,
+}
+
+/// What a result rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grounds {
+    /// There is none.
+    Nothing,
+    /// Home executed it.
+    Home,
+    /// Home executed it again and found the same.
+    Audited,
+    /// An unrelated provider executed it again and found the same.
+    AuditedElsewhere,
+    /// So many unrelated providers agreed on it as the job asks.
+    Quorum,
+    /// Others of its provider's results in this job were drawn and audited.
+    Backed,
+    /// Its provider's signature and nothing else: the job wants no audits.
+    Signed,
+    /// Its provider was caught lying since.
+    Suspect,
+    /// The job opted out of determinism.
+    Unverified,
+}
+
+impl Grounds {
+    /// For people.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Home => "ran at home",
+            Self::Audited => "audited at home",
+            Self::AuditedElsewhere => "audited elsewhere",
+            Self::Quorum => "agreed by a quorum",
+            Self::Backed => "backed by audits of its provider",
+            Self::Signed => "signed, not audited",
+            Self::Suspect => "suspect: its provider was caught lying",
+            Self::Unverified => "unverified (nondeterministic)",
+        }
+    }
 }
 
 /// Where a task stands.
@@ -594,6 +662,11 @@ impl Core {
                 line(format!("provider {node}"), shun.reason.clone(), &shun.hint);
             }
         }
+        let broken = self.provider.iter().flat_map(|p| &p.broken_words);
+        for (node, lease) in broken {
+            let reason = format!("showed another audit seed than lease {lease} commits to");
+            line(format!("requester {node}"), reason, "its audits may not have been by chance");
+        }
         for (node, ban) in &self.banned {
             if !self.offers.contains_key(node) {
                 line(format!("provider {node}"), format!("banned: {}", ban.reason), "");
@@ -717,6 +790,7 @@ impl Core {
                 JobProviderView {
                     provider,
                     audited,
+                    doubt: provider.map_or(0, |p| doubt_of(job, p)),
                     price: Amount(price),
                     assigned: stats.assigned,
                     in_flight,
@@ -734,7 +808,7 @@ impl Core {
             })
             .collect();
         let mismatched = count(job.evidence.len());
-        let pending = count(job.audits.len()) + job.audits_running;
+        let pending = count(job.pending.len());
         let ended = job.ended.filter(|e| e.durable);
         JobView {
             id: job.id(),
@@ -748,12 +822,12 @@ impl Core {
             open: job.record.open,
             timeout_ms: job.record.timeout_ms,
             deadline: job.record.deadline,
-            audit_ppm: job.record.audit_ppm,
+            verify: job.record.verify,
             home: job.record.home,
             nondeterministic: job.record.nondeterministic,
             counts,
             fuel_total: Fuel(fuel),
-            price_total: Amount(price),
+            price_total: Amount(price.saturating_add(job.opinions)),
             reruns: job.reruns,
             faults: job.faults,
             audits: AuditCounts {
@@ -763,6 +837,7 @@ impl Core {
                 given_up: job.audits_given_up,
                 pending,
             },
+            confidence: confidence(job),
             providers,
             stall: (!job.stall.is_empty() && ended.is_none()).then(|| job.stall.clone()),
             ended: ended.map(|e| e.time),
@@ -792,6 +867,78 @@ fn task_state(job: &Job, task: &Task) -> TaskState {
     }
 }
 
+/// What is known of a result, in words and in millionths.
+fn sureness(job: &Job, accepted: &Accepted) -> (Grounds, Option<u32>) {
+    let whole = audit::WHOLE;
+    let rule = &job.record.verify;
+    if job.record.nondeterministic {
+        return (Grounds::Unverified, None);
+    }
+    let Some(provider) = accepted.provider else { return (Grounds::Home, Some(whole)) };
+    if accepted.audit == Audit::Agreed {
+        return match accepted.audited_by {
+            None => (Grounds::Audited, Some(whole)),
+            Some(_) => (Grounds::AuditedElsewhere, Some(whole - agreed_doubt(2, rule.hostile))),
+        };
+    }
+    if accepted.suspect {
+        return (Grounds::Suspect, None);
+    }
+    if accepted.agreed_by > 1 {
+        return (Grounds::Quorum, Some(whole - agreed_doubt(accepted.agreed_by, rule.hostile)));
+    }
+    if rule.rate == Some(0) {
+        return (Grounds::Signed, None);
+    }
+    (Grounds::Backed, Some(whole - doubt_of(job, provider)))
+}
+
+/// How likely an outcome is wrong on which so many unrelated providers agree, in millionths: all of
+/// them are hostile and of one ring, or all are honest.
+fn agreed_doubt(agreed: u32, hostile: u32) -> u32 {
+    let hostile = u128::from(hostile.min(audit::WHOLE - 1));
+    let honest = u128::from(audit::WHOLE) - hostile;
+    let whole = u128::from(audit::WHOLE);
+    let odds = (0..agreed).fold(whole * whole, |odds, _| odds * hostile / honest);
+    u32::try_from((odds * whole).div_ceil(odds + whole * whole)).unwrap_or(audit::WHOLE)
+}
+
+fn doubt_of(job: &Job, provider: NodeId) -> u32 {
+    let agreed = job.ledgers.get(&provider).map_or(0, Ledger::agreed);
+    audit::doubt(agreed, job.record.verify.hostile)
+}
+
+fn confidence(job: &Job) -> Confidence {
+    let mut sure = Confidence::default();
+    let mut backed: std::collections::BTreeMap<NodeId, u64> = std::collections::BTreeMap::new();
+    for index in 0..count(job.tasks.len()) {
+        let Some(task) = job.task(job.leader(index)).filter(|t| t.phase == Phase::Done) else {
+            continue;
+        };
+        let Some(accepted) = task.accepted.as_ref() else { continue };
+        match (sureness(job, accepted).1, accepted.provider) {
+            (None, _) => sure.unverified += 1,
+            (Some(_), None) => sure.checked += 1,
+            (Some(_), Some(_)) if accepted.audit == Audit::Agreed => sure.checked += 1,
+            (Some(ppm), Some(_)) if accepted.agreed_by > 1 => {
+                sure.agreed += 1;
+                sure.wrong_expected += u64::from(audit::WHOLE - ppm);
+            }
+            (Some(ppm), Some(provider)) => {
+                sure.backed += 1;
+                sure.wrong_expected += u64::from(audit::WHOLE - ppm);
+                *backed.entry(provider).or_default() += 1;
+            }
+        }
+    }
+    for (provider, backed) in backed {
+        let agreed = job.ledgers.get(&provider).map_or(0, Ledger::agreed);
+        let bound = audit::wrong_at_most(backed + agreed, agreed).min(backed * 1_000_000);
+        sure.wrong_at_most = sure.wrong_at_most.saturating_add(bound);
+    }
+    sure
+}
+
 fn task_view(job: &Job, index: u32) -> Option<TaskView> {
     let leader = job.leader(index);
     let own = job.task(index)?;
@@ -810,13 +957,8 @@ fn task_view(job: &Job, index: u32) -> Option<TaskView> {
     let audited = accepted.is_some_and(|a| {
         !job.record.nondeterministic && (a.provider.is_none() || a.audit == Audit::Agreed)
     });
-    let verification = match accepted {
-        None => "",
-        Some(_) if job.record.nondeterministic => "unverified (nondeterministic)",
-        Some(a) if a.provider.is_none() => "ran at home",
-        Some(a) if a.audit == Audit::Agreed => "audited at home",
-        Some(_) => "signed, not audited",
-    };
+    let (verification, confidence) =
+        accepted.map_or((Grounds::Nothing, None), |a| sureness(job, a));
     Some(TaskView {
         index,
         id: own.id,
@@ -830,6 +972,7 @@ fn task_view(job: &Job, index: u32) -> Option<TaskView> {
         held: accepted.is_some_and(|a| a.held),
         same_as: (leader != index).then_some(leader),
         verification,
+        confidence,
         receipt: accepted.is_some_and(|a| a.receipt.is_some()),
         failure: match &task.phase {
             Phase::Failed(reason) if task.durable => Some(reason.to_string()),

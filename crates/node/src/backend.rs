@@ -15,7 +15,9 @@ use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
 use ayni_core::{Command, CommandError, Core, Event, JobSpec, PauseReason, Reply};
 use ayni_net::Path;
 use ayni_store::{Area, StoreError};
-use ayni_types::{Digest, Fault, FaultKind, JobId, NodeAddr, NodeId, Price, Roles, TaskSpec, Time};
+use ayni_types::{
+    Digest, Fault, FaultKind, JobId, NodeAddr, NodeId, Price, Roles, TaskSpec, Time, Verify,
+};
 use ayni_wire::{ReceiptFile, Ticket, task_id};
 use futures_util::{StreamExt, stream};
 use tokio::sync::broadcast::error::RecvError;
@@ -393,7 +395,7 @@ impl Backend for NodeBackend {
             open: request.open,
             timeout_ms: request.timeout_ms,
             deadline: request.deadline_ms.map(|ms| self.0.clock.now().after_ms(ms)),
-            audit_ppm: request.audit_ppm,
+            verify: Verify::from(&request.verify),
             providers_max: request.providers_max,
             home: request.home,
             nondeterministic: request.nondeterministic,
@@ -452,8 +454,7 @@ impl Backend for NodeBackend {
                     let Some(task) = core.task(job, at) else { break };
                     let receipt = if task.receipt { core.receipt(job, at) } else { None };
                     let replaced = convert::is_replaced(&task, &evidence);
-                    let row =
-                        convert::task_row(&task, receipt.as_ref(), view.nondeterministic, replaced);
+                    let row = convert::task_row(&task, receipt.as_ref(), replaced);
                     if filter.state.is_none_or(|state| state == row.state) {
                         rows.push(row);
                     }
@@ -484,7 +485,7 @@ impl Backend for NodeBackend {
         let replaced = convert::is_replaced(&task, &evidence);
         Ok(TaskDetail {
             schema: Schema,
-            row: convert::task_row(&task, receipt.as_ref(), view.nondeterministic, replaced),
+            row: convert::task_row(&task, receipt.as_ref(), replaced),
             spec: TaskJson::from(&spec),
             faults: convert::faults(&task),
         })

@@ -39,6 +39,11 @@ pub struct Layer {
     pub disk: Option<String>,
     /// Price per 10⁹ fuel, in the token's smallest unit.
     pub price_per_gigafuel: Option<u128>,
+    /// Stake reserved for each lease, in the token's smallest unit. Only a number until contracts
+    /// hold it.
+    pub stake: Option<u128>,
+    /// Pay that requesters may hold back until their audits are done [all of it].
+    pub hold_back: Option<u128>,
     /// Country code shown in offers.
     pub region: Option<String>,
     /// Work also on battery.
@@ -116,6 +121,8 @@ impl Layer {
             memory: self.memory.or(below.memory),
             disk: self.disk.or(below.disk),
             price_per_gigafuel: self.price_per_gigafuel.or(below.price_per_gigafuel),
+            stake: self.stake.or(below.stake),
+            hold_back: self.hold_back.or(below.hold_back),
             region: self.region.or(below.region),
             on_battery: self.on_battery.or(below.on_battery),
             home_cpus: self.home_cpus.or(below.home_cpus),
@@ -169,6 +176,10 @@ pub struct Provide {
     pub disk_bytes: u64,
     /// Asked.
     pub price: Price,
+    /// Stake reserved for each lease.
+    pub stake: Amount,
+    /// Pay that may be held back.
+    pub hold_back: Amount,
     /// Country code.
     pub region: Option<String>,
     /// Work on battery too.
@@ -248,6 +259,8 @@ impl Config {
                     per_code_mebibyte: Amount(100),
                     per_data_mebibyte: Amount(10),
                 },
+                stake: Amount(layer.stake.unwrap_or(0)),
+                hold_back: Amount(layer.hold_back.unwrap_or(u128::MAX)),
                 region: layer.region,
                 on_battery: layer.on_battery.unwrap_or(false),
             })

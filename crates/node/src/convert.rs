@@ -1,9 +1,9 @@
 //! From the core's views to the API's shapes.
 
 use ayni_api::json::{
-    EventJson, EventKind, Evidence, FaultJson, JobCounts, JobDetail, JobProvider, JobState,
-    JobSummary, Mismatch, ObservedJson, OutcomeJson, PauseReasonJson, Schema, TaskRow, TaskState,
-    Text, Verification,
+    ConfidenceJson, EventJson, EventKind, Evidence, FaultJson, JobCounts, JobDetail, JobProvider,
+    JobState, JobSummary, Mismatch, ObservedJson, OutcomeJson, PauseReasonJson, Schema, TaskRow,
+    TaskState, Text, Verification, VerifyJson,
 };
 use ayni_core as core;
 use ayni_types::{Fault, NodeId};
@@ -67,11 +67,13 @@ pub(crate) fn job_detail(
             faulted: view.faulted,
             audited: view.audited,
             mismatches: count(evidence.iter().filter(against)),
+            doubt_ppm: view.doubt,
             fuel: Text(view.fuel.0),
             price: Text(view.price.0),
             lost,
         }
     };
+    let sure = job.confidence;
     JobDetail {
         schema: Schema,
         summary: job_summary(job),
@@ -84,7 +86,15 @@ pub(crate) fn job_detail(
         stalled: job.stall.clone(),
         timeout_ms: job.timeout_ms,
         deadline_ms: job.deadline.map(|time| time.0),
-        audit_ppm: job.audit_ppm,
+        verify: VerifyJson::from(&job.verify),
+        confidence: ConfidenceJson {
+            checked: sure.checked,
+            agreed: sure.agreed,
+            backed: sure.backed,
+            unverified: sure.unverified,
+            wrong_at_most_micro: sure.wrong_at_most,
+            wrong_expected_micro: sure.wrong_expected,
+        },
         nondeterministic: job.nondeterministic,
     }
 }
@@ -106,20 +116,20 @@ fn task_state(state: core::TaskState) -> TaskState {
 pub(crate) fn task_row(
     task: &core::TaskView,
     receipt: Option<&ReceiptFile>,
-    nondeterministic: bool,
     replaced: bool,
 ) -> TaskRow {
-    let verification = task.outcome.as_ref().map(|_| {
-        if task.provider.is_none() {
-            if replaced { Verification::Replaced } else { Verification::Home }
-        } else if nondeterministic {
-            Verification::Unverified
-        } else if task.audited {
-            Verification::Audited
-        } else {
-            Verification::Signed
-        }
-    });
+    let verification = match task.verification {
+        core::Grounds::Nothing => None,
+        core::Grounds::Home if replaced => Some(Verification::Replaced),
+        core::Grounds::Home => Some(Verification::Home),
+        core::Grounds::Audited => Some(Verification::Audited),
+        core::Grounds::AuditedElsewhere => Some(Verification::AuditedElsewhere),
+        core::Grounds::Quorum => Some(Verification::Quorum),
+        core::Grounds::Backed => Some(Verification::Backed),
+        core::Grounds::Signed => Some(Verification::Signed),
+        core::Grounds::Suspect => Some(Verification::Suspect),
+        core::Grounds::Unverified => Some(Verification::Unverified),
+    };
     let running = task.attempts.iter().rfind(|attempt| attempt.ended.is_none());
     let error = match task.state {
         core::TaskState::Dropped => Some("the job was cancelled before it ended".to_owned()),
@@ -133,6 +143,7 @@ pub(crate) fn task_row(
         attempts: count(task.attempts.iter()),
         outcome: task.outcome.as_ref().map(OutcomeJson::from),
         verification,
+        confidence_ppm: task.confidence,
         price: task.outcome.as_ref().map(|_| Text(task.price.0)),
         observed: receipt.map(|file| ObservedJson::from(file.receipt.observed)),
         held: task.held,

@@ -15,6 +15,7 @@ use ayni_types::Time;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
+use crate::cheat::Cheat;
 use crate::fetch::Fetcher;
 use crate::news::News;
 use crate::persist::Batch;
@@ -106,6 +107,7 @@ pub(crate) struct Pump {
     pub(crate) journal: journal_channel::Sender<Batch>,
     pub(crate) fetcher: Arc<Fetcher>,
     pub(crate) work: Work,
+    pub(crate) cheat: Option<Arc<Cheat>>,
     pub(crate) news: Arc<Mutex<News>>,
     pub(crate) waiting: BTreeMap<CommandId, oneshot::Sender<Result<Reply, CommandError>>>,
     pub(crate) fetches: BTreeMap<FetchId, AbortHandle>,
@@ -169,7 +171,14 @@ impl Pump {
     fn carry_out(&mut self) {
         while let Some(effect) = self.core.poll_effect() {
             match effect {
-                Effect::Send { to, message } => self.net.send(to, message),
+                Effect::Send { to, message } => match &self.cheat {
+                    None => self.net.send(to, message),
+                    Some(cheat) => {
+                        for message in cheat.twist(message) {
+                            self.net.send(to, message);
+                        }
+                    }
+                },
                 Effect::Connect(addr) => self.net.keep(addr),
                 Effect::Persist { sequence, records } => {
                     // The thread ends only with the pump.

@@ -150,10 +150,12 @@ impl Node {
         let peers = peers(&config.peers, clock.now())?;
         let cheat = match &config.cheat {
             None => None,
-            Some(name) => Some(
-                Cheat::parse(name)
-                    .ok_or_else(|| StartError::Cheat { name: name.clone(), known: Cheat::NAMES })?,
-            ),
+            Some(name) => {
+                let signer = batch_signer(&keys.batch, home.path())?;
+                let cheat = Cheat::parse(name, signer)
+                    .ok_or_else(|| StartError::Cheat { name: name.clone(), known: Cheat::NAMES })?;
+                Some(Arc::new(cheat))
+            }
         };
         let disk_bytes = config.provide.as_ref().map_or(1 << 30, |p| p.disk_bytes);
         let blobs = Arc::new(Blobs::open(&home.path().join("blobs"), disk_bytes)?);
@@ -164,7 +166,7 @@ impl Node {
         let sandbox = Sandbox::new(SandboxConfig::beside(executables, scratch)).await?;
         let cache = ArtefactCache::open(home.path().join("compiled"), COMPILED_BYTES_MAX)?;
         let programs = Programs::new(sandbox.clone(), cache, blobs.clone());
-        let shop = Arc::new(Shop { sandbox, programs, blobs: blobs.clone(), cheat });
+        let shop = Arc::new(Shop { sandbox, programs, blobs: blobs.clone(), cheat: cheat.clone() });
         let self_test = self_test::run(&shop).await.map_err(StartError::SelfTest)?;
 
         let memory = Memory::of_home(home.path());
@@ -198,10 +200,7 @@ impl Node {
         let net = Arc::new(net);
 
         let key = NodeKey::from_secret(&keys.node);
-        let batch = BatchSigner::from_secret(&keys.batch).ok_or_else(|| HomeError::BadKey {
-            path: home.path().join("keys").join("batch"),
-            why: "is no secp256k1 key",
-        })?;
+        let batch = batch_signer(&keys.batch, home.path())?;
         let seal = WireSeal::new(NodeKey::from_secret(&keys.node), batch);
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;
@@ -235,6 +234,7 @@ impl Node {
             journal: journal_sender,
             fetcher: Arc::new(Fetcher::new(net.clone(), blobs.clone())),
             work: Work::new(shop.clone(), handle.clone()),
+            cheat,
             news: news.clone(),
             waiting: BTreeMap::new(),
             fetches: BTreeMap::new(),
@@ -336,6 +336,13 @@ impl Node {
 /// Compiled code kept, in bytes.
 const COMPILED_BYTES_MAX: u64 = 8 << 30;
 
+fn batch_signer(secret: &[u8; 32], home: &std::path::Path) -> Result<BatchSigner, HomeError> {
+    BatchSigner::from_secret(secret).ok_or_else(|| HomeError::BadKey {
+        path: home.join("keys").join("batch"),
+        why: "is no secp256k1 key",
+    })
+}
+
 fn core_config(config: &Config, shop: &Shop, self_test: SelfTest, addr: NodeAddr) -> CoreConfig {
     let build = shop.sandbox.build().clone();
     CoreConfig {
@@ -350,6 +357,8 @@ fn core_config(config: &Config, shop: &Shop, self_test: SelfTest, addr: NodeAddr
             memory_bytes: provide.memory_bytes / u64::from(provide.slots),
             disk_bytes: provide.disk_bytes,
             price: provide.price,
+            stake: provide.stake,
+            hold_back: provide.hold_back,
             fuel_per_second: self_test.fuel_per_second,
             walls: shop.sandbox.walls(),
             build: build.clone(),

@@ -10,6 +10,7 @@
 //! seal      signatures that cost little and protect nothing (the real ones are tested elsewhere)
 //! checkers  one file per promise
 //! trace     a hash over everything that happened
+//! rule      apart from worlds: a Monte Carlo of the audit rule
 //! ```
 //!
 //! A world has two phases: faults, then healing, after which every job must end in bounded virtual
@@ -20,6 +21,8 @@ pub mod checkers;
 pub mod disk;
 pub mod net;
 pub mod prng;
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub mod rule;
 pub mod runner;
 pub mod seal;
 pub mod swarm;

@@ -37,6 +37,18 @@ enum Action {
         #[arg(long, default_value_t = 100_000)]
         tasks: usize,
     },
+    /// Play the audit rule, without a network, against liars; prints the tables in Markdown.
+    Rule {
+        /// Jobs per cell.
+        #[arg(long, default_value_t = 1_000)]
+        seeds: u64,
+        /// Providers per job.
+        #[arg(long, default_value_t = 21)]
+        providers: usize,
+        /// Only printed doubt against measured frequency, as CSV.
+        #[arg(long)]
+        calibration: bool,
+    },
     /// Run one world twice and compare the hashes.
     Replay {
         /// Which.
@@ -50,6 +62,7 @@ fn main() -> anyhow::Result<()> {
         Action::Run { seed, lines } => run(seed, lines),
         Action::Farm { seeds } => farm(&seeds)?,
         Action::Load { tasks } => load(tasks),
+        Action::Rule { seeds, providers, calibration } => rule(seeds, providers, calibration),
         Action::Replay { seed } => replay(seed),
     };
     std::process::exit(i32::from(broken));
@@ -139,6 +152,19 @@ fn load(tasks: usize) -> bool {
     println!("{tasks} tasks: {seconds:.1} s in all, {rate:.0} events a second, models included");
     println!("the slowest single event took {:.0} ms (the submission)", report.slowest_ms);
     !report.violations.is_empty()
+}
+
+fn rule(seeds: u64, providers: usize, calibration: bool) -> bool {
+    let table = ayni_sim::rule::Table { seeds, providers };
+    if calibration {
+        println!("printed,measured,results");
+        for (printed, measured, results) in ayni_sim::rule::confidence(&table) {
+            println!("{printed:.6},{measured:.6},{results}");
+        }
+    } else {
+        print!("{}", ayni_sim::rule::render(&table));
+    }
+    false
 }
 
 fn replay(seed: u64) -> bool {

@@ -11,7 +11,7 @@ use ayni_core::{
 };
 use ayni_types::{
     Amount, Digest, EngineBuild, EngineId, Fault, FaultKind, Fuel, JobId, Limits, NodeAddr, NodeId,
-    Price, Roles, TaskSpec, Time,
+    Price, Roles, TaskSpec, Time, Verify,
 };
 use ayni_wire::{Message, digest, encode};
 
@@ -1010,6 +1010,8 @@ fn config(
             walls: Vec::new(),
             build: build.clone(),
             region: None,
+            stake: Amount(0),
+            hold_back: Amount(u128::MAX),
         }),
         home: HomeConfig {
             slots: if provides { 0 } else { knobs.home_slots },
@@ -1053,7 +1055,7 @@ fn clients(knobs: &Knobs, nodes: &mut [Node]) -> Vec<Client> {
                 open,
                 timeout_ms: 60_000,
                 deadline: None,
-                audit_ppm: knobs.audit_ppm,
+                verify: Verify { rate: Some(knobs.audit_ppm), ..Verify::default() },
                 providers_max: u32::try_from(chance.between(1, 12)).unwrap_or(1),
                 home: knobs.home,
                 nondeterministic: false,

@@ -11,6 +11,7 @@ mod outcome;
 mod quantity;
 mod receipt;
 mod task;
+mod verify;
 
 pub use id::{
     AssignmentId, BatchKey, Digest, IdError, JobId, LeaseId, NodeAddr, NodeId, NodeSignature,
@@ -26,3 +27,4 @@ pub use task::{
     EngineId, EnvVar, GuestPath, GuestPathError, Limits, Mount, MountKind, TaskSpec, Tree,
     TreeEntry,
 };
+pub use verify::Verify;

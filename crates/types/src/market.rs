@@ -163,6 +163,12 @@ pub struct Offer {
     /// Key that will sign the batches of its leases; goes into [`Lease::batch_key`].
     #[n(15)]
     pub batch_key: BatchKey,
+    /// Stake it reserves for a lease. Only a number until contracts hold it; not verified.
+    #[n(16)]
+    pub stake: Amount,
+    /// Pay that it lets a requester hold back until the audits of a lease are done.
+    #[n(17)]
+    pub hold_back: Amount,
 }
 
 /// An agreement between two nodes on prices and limits, signed by both. It serves all jobs of its
@@ -211,6 +217,13 @@ pub struct Lease {
     /// Until when.
     #[n(13)]
     pub expires: Time,
+    /// Pay that may be held back until the audits of this lease are done.
+    #[n(14)]
+    pub hold_back: Amount,
+    /// Digest of the seed by which results are drawn for audits. The seed is shown when the lease
+    /// is over, so that nobody can choose after the work is delivered.
+    #[n(15)]
+    pub audit_commitment: Digest,
 }
 
 #[cfg(test)]

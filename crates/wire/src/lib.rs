@@ -7,6 +7,7 @@ mod batch;
 mod canonical;
 mod check;
 pub mod frame;
+mod fraud;
 mod message;
 pub mod runner;
 mod sign;
@@ -19,6 +20,7 @@ pub use batch::{
 };
 pub use canonical::{DecodeError, decode, encode};
 pub use check::{TaskError, check_task, check_tree, digest, outcome_digest, task_id};
+pub use fraud::{NoProof, SignedHeader, TwoRoots};
 pub use message::{
     Assign, Delivered, FullLease, Hello, Message, PROTOCOL_VERSION, Query, ReceiptFile, Refusal,
     RefusalCode, SignedBatch,

@@ -2,16 +2,17 @@
 //! bytes. The transport authenticates who sent it; what must hold towards third parties is signed.
 
 use ayni_types::{
-    AssignmentId, BatchHeader, EngineId, Fault, Lease, LeaseId, NodeAddr, NodeSignature, Observed,
-    Offer, Outcome, Receipt, Roles, TaskSpec,
+    AssignmentId, BatchHeader, Digest, EngineId, Fault, Lease, LeaseId, NodeAddr, NodeSignature,
+    Observed, Offer, Outcome, Receipt, Roles, TaskSpec,
 };
 use minicbor::{Decode, Encode};
 
 use crate::batch::{BatchProof, BatchSignature};
+use crate::fraud::TwoRoots;
 use crate::sign::Signed;
 
 /// What this build speaks.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Everything one node says to another, blobs aside.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -108,6 +109,19 @@ pub enum Message {
         #[n(0)]
         dead: Vec<LeaseId>,
     },
+    /// Requester to provider, when a lease is over: the seed that it committed to.
+    #[n(16)]
+    AuditSeed {
+        /// Which.
+        #[n(0)]
+        lease: LeaseId,
+        /// 32 bytes, of which the lease has the digest.
+        #[n(1)]
+        seed: Digest,
+    },
+    /// Proof of fraud that anyone can check; passed on once.
+    #[n(17)]
+    TwoRoots(#[n(0)] Box<TwoRoots>),
 }
 
 /// Introduces a node.

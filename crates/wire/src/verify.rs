@@ -132,6 +132,8 @@ mod tests {
             batch_key: batch_signer.key(),
             issued: Time(1),
             expires: Time(2),
+            hold_back: Amount(0),
+            audit_commitment: digest(b"seed"),
         };
         let message = message_for(&lease);
         let task = TaskSpec {

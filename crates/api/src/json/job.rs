@@ -1,6 +1,6 @@
 //! Jobs: what is asked, how it goes, what came out.
 
-use ayni_types::{Digest, JobId, LeaseId, NodeId, TaskId};
+use ayni_types::{Amount, Digest, JobId, LeaseId, NodeId, TaskId, Verify};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -28,9 +28,9 @@ pub struct JobRequest {
     /// Tasks that have not ended so many milliseconds after the job was accepted fail.
     #[serde(default)]
     pub deadline_ms: Option<u64>,
-    /// Share of outcomes that are executed again at home, in millionths.
-    #[serde(default = "audit_default")]
-    pub audit_ppm: u32,
+    /// How its results are verified.
+    #[serde(default)]
+    pub verify: VerifyJson,
     /// Lease at most so many providers at once.
     #[serde(default = "providers_default")]
     pub providers_max: u32,
@@ -49,10 +49,6 @@ fn timeout_default() -> u64 {
     JobRequest::TIMEOUT_MS
 }
 
-fn audit_default() -> u32 {
-    JobRequest::AUDIT_PPM
-}
-
 fn providers_default() -> u32 {
     JobRequest::PROVIDERS
 }
@@ -60,10 +56,76 @@ fn providers_default() -> u32 {
 impl JobRequest {
     /// Wall clock per task if nothing is said.
     pub const TIMEOUT_MS: u64 = 10 * 60 * 1_000;
-    /// Audit rate if nothing is said: one outcome in twenty.
-    pub const AUDIT_PPM: u32 = 50_000;
     /// Providers at once if nothing is said.
     pub const PROVIDERS: u32 = 16;
+}
+
+/// How results are verified; what is left out is left to the rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct VerifyJson {
+    /// Audit exactly this share of results, in millionths, whatever the rule would say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_ppm: Option<u32>,
+    /// Let no more than this share of results be wrong on average, in millionths.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_ppm: Option<u32>,
+    /// Accept an outcome only when so many unrelated providers agree on it.
+    pub quorum: u32,
+    /// What somebody else would pay for one wrong result, in the token's smallest unit.
+    #[schema(value_type = String)]
+    pub outside_gain: Text<u128>,
+    /// Share of providers that is supposed hostile, in millionths.
+    pub hostile_ppm: u32,
+}
+
+impl Default for VerifyJson {
+    fn default() -> Self {
+        Self::from(&Verify::default())
+    }
+}
+
+impl From<&VerifyJson> for Verify {
+    fn from(json: &VerifyJson) -> Self {
+        Self {
+            rate: json.audit_ppm,
+            error: json.error_ppm,
+            quorum: json.quorum,
+            gain: Amount(json.outside_gain.0),
+            hostile: json.hostile_ppm,
+        }
+    }
+}
+
+impl From<&Verify> for VerifyJson {
+    fn from(rule: &Verify) -> Self {
+        Self {
+            audit_ppm: rule.rate,
+            error_ppm: rule.error,
+            quorum: rule.quorum,
+            outside_gain: Text(rule.gain.0),
+            hostile_ppm: rule.hostile,
+        }
+    }
+}
+
+/// How sure a job's results are, by what was checked and what the job supposes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConfidenceJson {
+    /// Results that home executed, or that an audit agreed with.
+    pub checked: u32,
+    /// Results that a quorum agreed on.
+    pub agreed: u32,
+    /// Results backed by audits of their provider's other results.
+    pub backed: u32,
+    /// Results that nothing backs.
+    pub unverified: u32,
+    /// Of the backed ones, wrong at most on average whatever their providers did, in millionths of
+    /// a result.
+    pub wrong_at_most_micro: u64,
+    /// Of agreed and backed ones, wrong on average if as many providers are hostile as the job
+    /// supposes, in millionths of a result.
+    pub wrong_expected_micro: u64,
 }
 
 /// The job is in the journal.
@@ -208,8 +270,10 @@ pub struct JobDetail {
     pub timeout_ms: u64,
     /// When tasks that have not ended fail.
     pub deadline_ms: Option<u64>,
-    /// Audit rate in millionths.
-    pub audit_ppm: u32,
+    /// How its results are verified.
+    pub verify: VerifyJson,
+    /// How sure they are.
+    pub confidence: ConfidenceJson,
     /// Never audited, never called verified.
     pub nondeterministic: bool,
 }
@@ -232,6 +296,8 @@ pub struct JobProvider {
     pub audited: u32,
     /// Of its outcomes, contradicted.
     pub mismatches: u32,
+    /// How likely another of its outcomes is wrong, in millionths.
+    pub doubt_ppm: u32,
     /// Fuel of its accepted outcomes.
     #[schema(value_type = String)]
     pub fuel: Text<u64>,
@@ -272,10 +338,18 @@ impl TaskState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verification {
-    /// Signed by its provider, not audited.
+    /// Signed by its provider and nothing else: the job wants no audits.
     Signed,
+    /// Signed, and others of its provider's outcomes in this job were drawn and audited.
+    Backed,
     /// Signed, executed again at home, equal.
     Audited,
+    /// Signed, executed again by an unrelated provider, equal.
+    AuditedElsewhere,
+    /// Signed alike by as many unrelated providers as the job asks.
+    Quorum,
+    /// Signed by a provider that was caught lying since.
+    Suspect,
     /// Executed at home.
     Home,
     /// Replaced by an audit that contradicted the provider.
@@ -290,7 +364,11 @@ impl Verification {
     pub fn text(self) -> &'static str {
         match self {
             Self::Signed => "signed",
+            Self::Backed => "backed",
             Self::Audited => "audited",
+            Self::AuditedElsewhere => "audited elsewhere",
+            Self::Quorum => "agreed by a quorum",
+            Self::Suspect => "suspect",
             Self::Home => "run at home",
             Self::Replaced => "replaced after an audit",
             Self::Unverified => "unverified",
@@ -317,6 +395,8 @@ pub struct TaskRow {
     pub outcome: Option<OutcomeJson>,
     /// What the outcome rests on, once accepted.
     pub verification: Option<Verification>,
+    /// How likely it is right, in millionths; `null` where nothing is known.
+    pub confidence_ppm: Option<u32>,
     /// Its price, once accepted.
     #[schema(value_type = Option<String>)]
     pub price: Option<Text<u128>>,

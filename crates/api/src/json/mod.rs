@@ -16,9 +16,9 @@ mod text;
 
 pub use event::{EventJson, EventKind};
 pub use job::{
-    AddTasks, Evidence, EvidenceList, JobAccepted, JobCounts, JobDetail, JobList, JobProvider,
-    JobRequest, JobState, JobSummary, Mismatch, TaskDetail, TaskFilter, TaskList, TaskRow,
-    TaskState, TasksAdded, Verification,
+    AddTasks, ConfidenceJson, Evidence, EvidenceList, JobAccepted, JobCounts, JobDetail, JobList,
+    JobProvider, JobRequest, JobState, JobSummary, Mismatch, TaskDetail, TaskFilter, TaskList,
+    TaskRow, TaskState, TasksAdded, Verification, VerifyJson,
 };
 pub use node::{
     BlobStored, Check, CheckLevel, Doctor, Done, Identity, InviteRequest, JoinRequest, Joined,

@@ -52,8 +52,8 @@ pub(crate) async fn submit_job<B: Backend>(
     if request.timeout_ms == 0 {
         return bad("a timeout of 0 ms leaves a task no time to start".to_owned());
     }
-    if request.audit_ppm > 1_000_000 {
-        return bad(format!("an audit rate of {} millionths is above 1", request.audit_ppm));
+    if let Some(rate) = request.verify.audit_ppm.filter(|rate| *rate > 1_000_000) {
+        return bad(format!("an audit rate of {rate} millionths is above 1"));
     }
     if request.providers_max == 0 && !request.home {
         return bad("no providers and no cores of its own: nobody would run it".to_owned());

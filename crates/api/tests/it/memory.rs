@@ -5,10 +5,10 @@ use std::sync::Mutex;
 
 use axum::body::Bytes;
 use ayni_api::json::{
-    BlobStored, CheckJson, Doctor, EventJson, EventKind, EvidenceList, ExecReport, Identity,
-    JobAccepted, JobCounts, JobDetail, JobList, JobRequest, JobState, JobSummary, Joined,
+    BlobStored, CheckJson, ConfidenceJson, Doctor, EventJson, EventKind, EvidenceList, ExecReport,
+    Identity, JobAccepted, JobCounts, JobDetail, JobList, JobRequest, JobState, JobSummary, Joined,
     NodeAddrJson, OfferList, PeerList, ProviderStatus, Schema, Status, TaskDetail, TaskFilter,
-    TaskList, TasksAdded, Text, TicketJson, VerifyReport, Why,
+    TaskList, TasksAdded, Text, TicketJson, VerifyJson, VerifyReport, Why,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
 use ayni_types::{Digest, JobId, NodeAddr, NodeId, TaskSpec};
@@ -142,7 +142,8 @@ impl Backend for Memory {
             stalled: None,
             timeout_ms: 1,
             deadline_ms: None,
-            audit_ppm: 0,
+            verify: VerifyJson::default(),
+            confidence: ConfidenceJson::default(),
             nondeterministic: false,
         })
     }

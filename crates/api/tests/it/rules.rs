@@ -132,7 +132,7 @@ async fn jobs_that_break_a_rule_never_reach_the_node() {
     );
     insta::assert_snapshot!(job(r#""tasks":[]"#).await, @"400 E-JOB-004 the job has no tasks and is not open");
     insta::assert_snapshot!(job(&format!(r#"{tasks},"timeout_ms":0"#)).await, @"400 E-JOB-002 a timeout of 0 ms leaves a task no time to start");
-    insta::assert_snapshot!(job(&format!(r#"{tasks},"audit_ppm":2000000"#)).await, @"400 E-JOB-002 an audit rate of 2000000 millionths is above 1");
+    insta::assert_snapshot!(job(&format!(r#"{tasks},"verify":{{"audit_ppm":2000000}}"#)).await, @"400 E-JOB-002 an audit rate of 2000000 millionths is above 1");
     insta::assert_snapshot!(job(&format!(r#"{tasks},"providers_max":0"#)).await, @"400 E-JOB-002 no providers and no cores of its own: nobody would run it");
     insta::assert_snapshot!(job(&format!(r#""tasks":[{task},{}]"#, task.replace(r#"["p"]"#, r#"["a\u0000"]"#))).await, @"400 E-TASK-001 task 1: argument `a\0` has a NUL");
     let many = vec![&*task; 5_001].join(",");

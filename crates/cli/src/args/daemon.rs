@@ -62,6 +62,13 @@ pub(crate) struct LendArgs {
     /// Price per 1,000,000,000 fuel, in the token's smallest unit.
     #[arg(long, value_name = "AMOUNT")]
     pub(crate) price: Option<u128>,
+    /// Stake to reserve for each lease, in the token's smallest unit; only a number until contracts
+    /// hold it [default: 0].
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) stake: Option<u128>,
+    /// Pay that may be held back until a lease's audits are done [default: all of it].
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) hold_back: Option<u128>,
     /// Where this machine is (ISO 3166 code), for those who ask.
     #[arg(long, value_name = "CODE")]
     pub(crate) region: Option<String>,

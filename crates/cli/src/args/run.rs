@@ -82,9 +82,22 @@ pub(crate) struct RunArgs {
     /// Providers to lease at once, at most [default: 16].
     #[arg(long, value_name = "N", help_heading = "Job")]
     pub(crate) providers: Option<u32>,
-    /// Share of outcomes executed again at home, such as 0.1 or 10% [default: 0.05].
-    #[arg(long, value_name = "RATE", value_parser = quantity::rate_ppm, help_heading = "Job")]
+    /// Audit exactly this share of outcomes, such as 0.1 or 10% [default: by the rule, from 2% up].
+    #[arg(long, value_name = "RATE", value_parser = quantity::rate_ppm, help_heading = "Verification")]
     pub(crate) audit: Option<u32>,
+    /// Let no more than this share of outcomes be wrong on average, whatever liars do.
+    #[arg(long, value_name = "SHARE", value_parser = quantity::rate_ppm, help_heading = "Verification")]
+    pub(crate) error_rate: Option<u32>,
+    /// Accept an outcome only when N unrelated providers agree on it [default: 1].
+    #[arg(long, value_name = "N", help_heading = "Verification")]
+    pub(crate) quorum: Option<u32>,
+    /// What somebody else would pay for one wrong outcome, in the token's smallest unit: the more,
+    /// the more audits.
+    #[arg(long, value_name = "AMOUNT", help_heading = "Verification")]
+    pub(crate) outside_gain: Option<u128>,
+    /// Share of providers to suppose hostile [default: 20%].
+    #[arg(long, value_name = "SHARE", value_parser = quantity::rate_ppm, help_heading = "Verification")]
+    pub(crate) hostile: Option<u32>,
     /// Own cores take part as if they were a provider.
     #[arg(long, help_heading = "Job")]
     pub(crate) home_cores: bool,

@@ -14,7 +14,7 @@ fn echoed(start: u64) -> Vec<u8> {
     format!("echo\0{start}\0").into_bytes()
 }
 
-fn check_outputs(out: &std::path::Path, tasks: u64) {
+pub(crate) fn check_outputs(out: &std::path::Path, tasks: u64) {
     for start in 0..tasks {
         let folder = out.join(format!("{start:02}"));
         assert_eq!(fs::read(folder.join("stdout")).expect("stdout"), echoed(start), "task {start}");

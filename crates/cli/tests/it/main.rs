@@ -4,5 +4,6 @@
 
 mod faults;
 mod jobs;
+mod liars;
 mod mistakes;
 mod network;

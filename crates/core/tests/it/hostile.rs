@@ -8,7 +8,7 @@ use ayni_types::{
 };
 use ayni_wire::{
     Assign, BatchSignature, Delivered, FullLease, Hello, Message, Query, Refusal, RefusalCode,
-    Signed, SignedBatch,
+    Signed, SignedBatch, SignedHeader, TwoRoots,
 };
 use proptest::prelude::*;
 
@@ -38,6 +38,8 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
         voucher_step: Amount(0),
         stake_reserved: Amount(0),
         batch_key: BatchKey([n; 20]),
+        hold_back: Amount(0),
+        audit_commitment: Digest([n; 32]),
         issued: Time(number),
         expires: Time(u64::MAX),
     };
@@ -56,7 +58,7 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
         price: Amount(u128::MAX),
         observed: Observed::default(),
     };
-    match kind % 17 {
+    match kind % 20 {
         0 => Message::Hello(Hello {
             version: u32::from(n),
             agent: "\u{1b}[2J".repeat(n as usize),
@@ -81,6 +83,8 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
                 region: None,
                 addr,
                 batch_key: BatchKey([n; 20]),
+                stake: Amount(0),
+                hold_back: Amount(0),
             },
             signature,
         }),
@@ -135,6 +139,12 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
         }),
         13 => Message::BatchAck { lease, batch: number % 4 },
         14 => Message::Ping { leases: vec![lease; n as usize] },
+        17 => Message::AuditSeed { lease, seed: Digest([n; 32]) },
+        18 => {
+            let signed = SignedHeader { header, signature: BatchSignature([n; 65]) };
+            let lease = FullLease { lease: terms, requester: signature, provider: signature };
+            Message::TwoRoots(Box::new(TwoRoots { lease, first: signed, second: signed }))
+        }
         _ => Message::Pong { dead: vec![lease; n as usize] },
     }
 }

@@ -81,7 +81,7 @@ fn journals_that_are_not_ours_are_refused_by_name() {
         let error = recover(records).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(error.contains(part), "`{error}` should say `{part}`");
     };
-    check(|r| r[2][0] = 9, "record 2 has version 9; this build reads version 1");
+    check(|r| r[2][0] = 9, "record 2 has version 9; this build reads version 2");
     check(|r| r[1].truncate(4), "record 1 is damaged");
     check(|r| r[3].push(0), "record 3 is damaged");
     check(|r| r[1].clear(), "record 1 is empty");
@@ -94,5 +94,5 @@ fn journals_that_are_not_ours_are_refused_by_name() {
         },
         "some are missing",
     );
-    assert_eq!(encode_record(&Record::Batch { sequence: 7 })[0], 1);
+    assert_eq!(encode_record(&Record::Batch { sequence: 7 })[0], 2);
 }

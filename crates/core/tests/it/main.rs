@@ -3,5 +3,6 @@
 mod hostile;
 mod journal;
 mod requester;
+mod rule;
 mod stage;
 mod verification;

@@ -32,6 +32,7 @@ fn a_job_is_leased_assigned_delivered_signed_and_accepted() {
     asker tells: task 2 accepted from ann
     asker tells: ended: 3 accepted, 0 failed, cancelled false
     asker → ann: LeaseEnd
+    asker → ann: AuditSeed
     ");
     let view = stage.actors[0].core.job(JOB).expect("it is there");
     assert_eq!(view.state, JobState::Ended);
@@ -227,7 +228,7 @@ fn commands_that_make_no_sense_change_nothing_and_say_why() {
     let mut lines = vec![
         refused(submit(|j| j.tasks.clear())),
         refused(submit(|j| j.timeout_ms = 0)),
-        refused(submit(|j| j.audit_ppm = 1_000_001)),
+        refused(submit(|j| j.verify.rate = Some(1_000_001))),
         refused(submit(|j| j.providers_max = 0)),
         refused(submit(|j| j.tasks[1].args = vec!["a\0b".to_owned()])),
         refused(Command::CloseJob { job: JOB }),

@@ -9,7 +9,7 @@ use ayni_core::{
 };
 use ayni_types::{
     Amount, BlobRef, End, EngineBuild, EngineId, Fault, FaultKind, Fuel, JobId, Limits, NodeAddr,
-    NodeId, Observed, Outcome, Price, Roles, TaskSpec, Time,
+    NodeId, Observed, Outcome, Price, Roles, TaskSpec, Time, Verify,
 };
 use ayni_wire::{BatchSigner, Message, NodeKey, digest, task_id};
 
@@ -37,6 +37,7 @@ pub(crate) struct Stage {
     queue: VecDeque<(usize, Event)>,
     up: BTreeSet<(usize, usize)>,
     commands: u64,
+    home_slots: u32,
 }
 
 pub(crate) fn outcome(task: &TaskSpec) -> Outcome {
@@ -80,7 +81,7 @@ pub(crate) fn job(number: u8, tasks: &[&str]) -> JobSpec {
         open: false,
         timeout_ms: 60_000,
         deadline: None,
-        audit_ppm: 0,
+        verify: Verify { rate: Some(0), ..Verify::default() },
         providers_max: 8,
         home: false,
         nondeterministic: false,
@@ -97,6 +98,11 @@ fn seal(number: u8) -> WireSeal {
 impl Stage {
     /// One requester called `asker` (also the directory) and providers with these scripts.
     pub(crate) fn new(providers: &[(&'static str, Script)]) -> Self {
+        Self::with_home(1, providers)
+    }
+
+    /// The same; the requester keeps so many slots for itself.
+    pub(crate) fn with_home(home_slots: u32, providers: &[(&'static str, Script)]) -> Self {
         let now = Time(1_000_000);
         let mut stage = Self {
             now,
@@ -107,6 +113,7 @@ impl Stage {
             queue: VecDeque::new(),
             up: BTreeSet::new(),
             commands: 0,
+            home_slots,
         };
         stage.enter("asker", honest, false);
         for (name, script) in providers {
@@ -136,8 +143,14 @@ impl Stage {
                 walls: Vec::new(),
                 build: build.clone(),
                 region: None,
+                stake: Amount(0),
+                hold_back: Amount(u128::MAX),
             }),
-            home: HomeConfig { slots: u32::from(!provides), memory_bytes: 1 << 30, build },
+            home: HomeConfig {
+                slots: if provides { 0 } else { self.home_slots },
+                memory_bytes: 1 << 30,
+                build,
+            },
             directories: vec![addr(directory)],
             tuning: Tuning::default(),
         };
@@ -189,6 +202,12 @@ impl Stage {
         self.queue.push_back((at, Event::Command { id, command }));
         self.settle();
         self.commands
+    }
+
+    /// One node receives a message that the other's core did not send.
+    pub(crate) fn says(&mut self, from: NodeId, to: usize, message: Message) {
+        self.queue.push_back((to, Event::Message { from, message }));
+        self.settle();
     }
 
     /// Lets time pass, a tick at a time.
@@ -285,6 +304,8 @@ impl Stage {
                 format!("Batch {} of {}", batch.header.batch, batch.header.count)
             }
             Message::BatchAck { batch, .. } => format!("BatchAck {batch}"),
+            Message::AuditSeed { .. } => "AuditSeed".to_owned(),
+            Message::TwoRoots(_) => "TwoRoots".to_owned(),
             _ => String::new(),
         };
         if !what.is_empty() {

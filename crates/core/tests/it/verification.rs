@@ -22,7 +22,7 @@ fn lies_about_a(task: &TaskSpec, purpose: Purpose) -> Result<Outcome, Fault> {
 
 fn audited(number: u8, tasks: &[&str], ppm: u32) -> Command {
     let mut spec = job(number, tasks);
-    spec.audit_ppm = ppm;
+    spec.verify.rate = Some(ppm);
     Command::SubmitJob(spec)
 }
 
@@ -44,7 +44,7 @@ fn a_receipt_stands_alone() {
         assert_eq!(receipt.price, price.of(receipt.fuel, receipt.code_bytes, receipt.data_bytes));
     }
     let task = stage.actors[0].core.task(JOB, 0).expect("there");
-    assert_eq!((task.verification, task.audited), ("signed, not audited", false));
+    assert_eq!((task.verification.text(), task.audited), ("signed, not audited", false));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn every_result_audited_means_every_result_right() {
             task.outcome.as_ref(),
             Some(&outcome(&core.task_spec(JOB, index).expect("there")))
         );
-        assert!(task.audited, "{}", task.verification);
+        assert!(task.audited, "{}", task.verification.text());
     }
     assert!(view.audits.mismatched >= 1);
     let evidence = core.evidence(JOB);
@@ -87,7 +87,7 @@ fn one_lie_puts_the_unaudited_rest_in_doubt() {
     let caught = (1..=40).find(|number| {
         let number = *number;
         let mut spec = job(number, &tasks);
-        spec.audit_ppm = 200_000;
+        spec.verify.rate = Some(200_000);
         for task in &mut spec.tasks {
             task.args.push(format!("{number}"));
         }
@@ -120,11 +120,11 @@ fn nondeterministic_jobs_are_neither_audited_nor_called_verified() {
     let mut stage = Stage::new(&[("ann", lies)]);
     let mut spec = job(1, &["a"]);
     spec.nondeterministic = true;
-    spec.audit_ppm = 1_000_000;
+    spec.verify.rate = Some(1_000_000);
     stage.command(0, Command::SubmitJob(spec));
     stage.pass(10_000);
     let task = stage.actors[0].core.task(JOB, 0).expect("there");
-    assert_eq!((task.verification, task.audited), ("unverified (nondeterministic)", false));
+    assert_eq!((task.verification.text(), task.audited), ("unverified (nondeterministic)", false));
     assert!(stage.runs.iter().all(|r| r.2 == "lease"));
     // And what it yielded is not taken for another job's.
     stage.command(0, audited(2, &["a"], 0));
@@ -142,5 +142,5 @@ fn home_takes_part_when_asked() {
     let core = &stage.actors[0].core;
     assert_eq!(core.job(JOB).expect("there").state, JobState::Ended);
     let task = core.task(JOB, 0).expect("there");
-    assert_eq!((task.verification, task.receipt), ("ran at home", false));
+    assert_eq!((task.verification.text(), task.receipt), ("ran at home", false));
 }

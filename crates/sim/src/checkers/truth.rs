@@ -33,7 +33,7 @@ pub fn at_end(
         // What home's own machine can't execute can't be audited there, and is labelled so.
         let auditable = execute(spec, home, u64::MAX).1.is_ok();
         if !right && ((must_be_right && auditable) || task.audited) {
-            let text = format!("{job}/{index} is wrong ({})", task.verification);
+            let text = format!("{job}/{index} is wrong ({})", task.verification.text());
             found.push(Violation::new(PROMISE, text));
         }
         let Some(file) = core.receipt(job, index) else {

@@ -4,7 +4,7 @@ use ayni_types::{
     EngineId, EnvVar, Fuel, GuestPath, Lease, Mount, MountKind, Offer, Outcome, TaskSpec, Tree,
 };
 use ayni_wire::{
-    FullLease, Message, ReceiptFile, Signed, SignedBatch, TaskError, Ticket, check_task,
+    FullLease, Message, ReceiptFile, Signed, SignedBatch, TaskError, Ticket, TwoRoots, check_task,
     check_tree, decode, digest, encode,
 };
 use serde_json::{Value, json};
@@ -23,6 +23,7 @@ fn accepts(rule: &str, bytes: &[u8]) -> bool {
         "full-lease" => decode::<FullLease>(bytes).is_ok(),
         "signed-batch" => decode::<SignedBatch>(bytes).is_ok(),
         "receipt-file" => decode::<ReceiptFile>(bytes).is_ok(),
+        "two-roots" => decode::<TwoRoots>(bytes).is_ok(),
         "signed-ticket" => decode::<Signed<Ticket>>(bytes).is_ok(),
         _ => unreachable!("no such rule: {rule}"),
     }
@@ -40,6 +41,7 @@ fn samples() -> Vec<(&'static str, String, Vec<u8>)> {
         named("full-lease", "as granted", encode(&sample::full_lease())),
         named("signed-batch", "three receipts", encode(&sample::batch(3))),
         named("receipt-file", "the fourth of five", encode(&sample::receipt_file(5, 3))),
+        named("two-roots", "a proof of fraud", encode(&sample::two_roots())),
         named("signed-ticket", "two peers", encode(&requester.seal(sample::ticket()))),
     ];
     let outcomes = sample::outcomes();
@@ -117,7 +119,7 @@ pub(crate) fn vectors() -> Value {
             "a way to end that does not exist",
             spelled(&end, &[0x82, 0, 0], &[0x82, 3, 0]),
         ),
-        ("message", "a kind that does not exist", spelled(&ping, &[0x82, 15], &[0x82, 16])),
+        ("message", "a kind that does not exist", spelled(&ping, &[0x82, 15], &[0x82, 18])),
         (
             "message",
             "a field that does not exist",

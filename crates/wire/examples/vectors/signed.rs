@@ -2,7 +2,7 @@
 
 use ayni_types::{Lease, NodeId, NodeSignature, Offer};
 use ayni_wire::{
-    BatchSignature, Domain, ReceiptFile, Signed, Ticket, batch_hash, decode, encode,
+    BatchSignature, Domain, ReceiptFile, Signed, Ticket, TwoRoots, batch_hash, decode, encode,
     recover_batch_key, verify_node, verify_receipt,
 };
 use serde_json::{Value, json};
@@ -52,7 +52,41 @@ pub(crate) fn signatures() -> Value {
             }],
             "invalid": wrong_batch_signatures(&hash, batch.signature),
         },
+        "fraud": fraud(),
+        "audit_commitments": [{
+            "seed": hex(&sample::AUDIT_SEED),
+            "commitment": sample::lease().audit_commitment.to_string(),
+        }],
     })
+}
+
+fn fraud() -> Value {
+    type Change = fn(&mut TwoRoots);
+    let cases: [(&str, Change); 7] = [
+        ("two roots for one number", |_| {}),
+        ("the requester's signature bent: it is not asked", |p| p.lease.requester.0[0] ^= 1),
+        ("twice the same", |p| p.second = p.first),
+        ("two numbers", |p| p.second.header.batch += 1),
+        ("a header of another lease", |p| p.first.header.lease.0[0] ^= 1),
+        ("a header bent", |p| p.second.header.root.0[5] ^= 1),
+        ("a lease that its provider did not sign", |p| p.lease.lease.slots += 1),
+    ];
+    let (mut valid, mut invalid) = (Vec::new(), Vec::new());
+    for (name, change) in cases {
+        let mut proof = sample::two_roots();
+        change(&mut proof);
+        let bytes = hex(&encode(&proof));
+        match proof.culprit() {
+            Ok(culprit) => valid.push(json!({
+                "name": name, "bytes": bytes, "culprit": hex(&culprit.0),
+            })),
+            Err(error) => invalid.push(json!({
+                "name": name, "bytes": bytes, "reason": "fraud", "said": error.to_string(),
+            })),
+        }
+    }
+    assert_eq!((valid.len(), invalid.len()), (2, 5));
+    json!({ "valid": valid, "invalid": invalid })
 }
 
 fn wrong_statements() -> Vec<Value> {

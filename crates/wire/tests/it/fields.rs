@@ -64,6 +64,8 @@ pub(crate) const OFFER: Shape = Of(&[
     ("region", One),
     ("addr", ADDR),
     ("batch_key", One),
+    ("stake", One),
+    ("hold_back", One),
 ]);
 
 /// A signed offer.
@@ -85,6 +87,8 @@ pub(crate) const LEASE: Shape = Of(&[
     ("batch_key", One),
     ("issued", One),
     ("expires", One),
+    ("hold_back", One),
+    ("audit_commitment", One),
 ]);
 
 /// A lease with both signatures.
@@ -113,6 +117,12 @@ const HEADER: Shape = Of(&[("lease", One), ("batch", One), ("count", One), ("roo
 /// A signed batch.
 pub(crate) const BATCH: Shape =
     Of(&[("header", HEADER), ("signature", One), ("receipts", Many(&RECEIPT))]);
+
+const SIGNED_HEADER: Shape = Of(&[("header", HEADER), ("signature", One)]);
+
+/// A proof of fraud.
+pub(crate) const TWO_ROOTS: Shape =
+    Of(&[("lease", FULL_LEASE), ("first", SIGNED_HEADER), ("second", SIGNED_HEADER)]);
 
 /// A receipt that stands alone.
 pub(crate) const RECEIPT_FILE: Shape = Of(&[

@@ -3,11 +3,11 @@
 
 use ayni_types::Observed;
 use ayni_wire::{
-    DecodeError, FullLease, ReceiptFile, Signed, SignedBatch, batch_hash, decode, encode,
+    DecodeError, FullLease, ReceiptFile, Signed, SignedBatch, TwoRoots, batch_hash, decode, encode,
     leaf_hash, merkle_root, recover_batch_key, verify_node, verify_receipt,
 };
 
-use crate::fields::{BATCH, FULL_LEASE, RECEIPT_FILE, SIGNED_OFFER, Shape, leaves};
+use crate::fields::{BATCH, FULL_LEASE, RECEIPT_FILE, SIGNED_OFFER, Shape, TWO_ROOTS, leaves};
 use crate::sample;
 
 /// Why bytes are refused; empty if they are not.
@@ -51,14 +51,19 @@ fn batch(bytes: &[u8]) -> Result<Vec<String>, DecodeError> {
     Ok(checks.iter().filter(|(_, holds)| !holds).map(|(what, _)| (*what).to_owned()).collect())
 }
 
+fn fraud(bytes: &[u8]) -> Result<Vec<String>, DecodeError> {
+    let proof: TwoRoots = decode(bytes)?;
+    Ok(proof.culprit().err().iter().map(ToString::to_string).collect())
+}
+
 /// What was merely observed is beside the signature: altering it changes nothing that holds.
-fn is_unsigned(name: &str) -> bool {
-    name.contains("observed.")
+fn is_beside(name: &str, beside: &[&str]) -> bool {
+    name.contains("observed.") || beside.contains(&name)
 }
 
 /// One line for each field: what is said when its lowest bit is flipped. Runs of fields with one
 /// answer share a line.
-fn walk(bytes: &[u8], shape: &Shape, judge: Judge) -> String {
+fn walk(bytes: &[u8], shape: &Shape, judge: Judge, beside: &[&str]) -> String {
     let failed = judge(bytes).expect("the sample is well encoded");
     assert_eq!(failed, Vec::<String>::new(), "the sample must hold");
     let mut lines: Vec<(Vec<String>, String)> = Vec::new();
@@ -69,7 +74,7 @@ fn walk(bytes: &[u8], shape: &Shape, judge: Judge) -> String {
             Ok(failed) if failed.is_empty() => "HOLDS".to_owned(),
             Ok(failed) => failed.join("; "),
         };
-        assert_eq!(said == "HOLDS", is_unsigned(&leaf.name), "{}: {said}", leaf.name);
+        assert_eq!(said == "HOLDS", is_beside(&leaf.name, beside), "{}: {said}", leaf.name);
         match lines.last_mut() {
             Some((names, same)) if *same == said => names.push(leaf.name),
             _ => lines.push((vec![leaf.name], said)),
@@ -80,10 +85,10 @@ fn walk(bytes: &[u8], shape: &Shape, judge: Judge) -> String {
 }
 
 /// Every single bit of the bytes: refused, or beside the signature.
-fn every_bit(bytes: &[u8], shape: &Shape, judge: Judge) {
+fn every_bit(bytes: &[u8], shape: &Shape, judge: Judge, beside: &[&str]) {
     let unsigned: Vec<_> = leaves(bytes, shape)
         .into_iter()
-        .filter(|leaf| is_unsigned(&leaf.name))
+        .filter(|leaf| is_beside(&leaf.name, beside))
         .map(|leaf| leaf.item)
         .collect();
     for bit in 0..bytes.len() * 8 {
@@ -97,31 +102,46 @@ fn every_bit(bytes: &[u8], shape: &Shape, judge: Judge) {
 
 #[test]
 fn a_receipt_with_one_bit_flipped_is_refused_by_name() {
-    insta::assert_snapshot!(walk(&encode(&sample::receipt_file(5, 3)), &RECEIPT_FILE, receipt));
+    insta::assert_snapshot!(walk(
+        &encode(&sample::receipt_file(5, 3)),
+        &RECEIPT_FILE,
+        receipt,
+        &[]
+    ));
 }
 
 #[test]
 fn a_lease_with_one_bit_flipped_is_refused_by_name() {
-    insta::assert_snapshot!(walk(&encode(&sample::full_lease()), &FULL_LEASE, lease));
+    insta::assert_snapshot!(walk(&encode(&sample::full_lease()), &FULL_LEASE, lease, &[]));
 }
 
 #[test]
 fn an_offer_with_one_bit_flipped_is_refused_by_name() {
     let bytes = encode(&sample::provider().seal(sample::offer()));
-    insta::assert_snapshot!(walk(&bytes, &SIGNED_OFFER, offer));
+    insta::assert_snapshot!(walk(&bytes, &SIGNED_OFFER, offer, &[]));
 }
 
 #[test]
 fn a_batch_with_one_bit_flipped_is_refused_by_name() {
-    insta::assert_snapshot!(walk(&encode(&sample::batch(3)), &BATCH, batch));
+    insta::assert_snapshot!(walk(&encode(&sample::batch(3)), &BATCH, batch, &[]));
+}
+
+/// Whom a provider worked for does not matter to its fraud: the requester's signature is not asked.
+const BESIDE_FRAUD: &[&str] = &["lease.requester"];
+
+#[test]
+fn a_proof_of_fraud_with_one_bit_flipped_proves_nothing() {
+    let bytes = encode(&sample::two_roots());
+    insta::assert_snapshot!(walk(&bytes, &TWO_ROOTS, fraud, BESIDE_FRAUD));
 }
 
 #[test]
 fn every_bit_of_everything_signed_matters() {
-    every_bit(&encode(&sample::receipt_file(5, 3)), &RECEIPT_FILE, receipt);
-    every_bit(&encode(&sample::full_lease()), &FULL_LEASE, lease);
-    every_bit(&encode(&sample::provider().seal(sample::offer())), &SIGNED_OFFER, offer);
-    every_bit(&encode(&sample::batch(3)), &BATCH, batch);
+    every_bit(&encode(&sample::receipt_file(5, 3)), &RECEIPT_FILE, receipt, &[]);
+    every_bit(&encode(&sample::full_lease()), &FULL_LEASE, lease, &[]);
+    every_bit(&encode(&sample::provider().seal(sample::offer())), &SIGNED_OFFER, offer, &[]);
+    every_bit(&encode(&sample::batch(3)), &BATCH, batch, &[]);
+    every_bit(&encode(&sample::two_roots()), &TWO_ROOTS, fraud, BESIDE_FRAUD);
 }
 
 #[test]

@@ -2,15 +2,15 @@
 //! published vectors and the fuzzers start from these.
 
 use ayni_types::{
-    Amount, AssignmentId, BatchHeader, BlobRef, End, EngineBuild, EngineId, EnvVar, Exhausted,
-    Fault, FaultKind, Fuel, GuestPath, Lease, LeaseId, Limits, Mount, MountKind, NodeAddr,
-    Observed, Offer, OutFile, Outcome, Price, Receipt, Roles, TaskSpec, Time, TrapCode, Tree,
-    TreeEntry, Wall,
+    Amount, AssignmentId, BatchHeader, BlobRef, Digest, End, EngineBuild, EngineId, EnvVar,
+    Exhausted, Fault, FaultKind, Fuel, GuestPath, Lease, LeaseId, Limits, Mount, MountKind,
+    NodeAddr, Observed, Offer, OutFile, Outcome, Price, Receipt, Roles, TaskSpec, Time, TrapCode,
+    Tree, TreeEntry, Wall,
 };
 use ayni_wire::{
     Assign, BatchSigner, Delivered, FullLease, Hello, Message, NodeKey, PROTOCOL_VERSION, Query,
-    ReceiptFile, Refusal, RefusalCode, Signed, SignedBatch, Ticket, batch_hash, digest, leaf_hash,
-    merkle_proof, merkle_root, outcome_digest, task_id,
+    ReceiptFile, Refusal, RefusalCode, Signed, SignedBatch, SignedHeader, Ticket, TwoRoots,
+    batch_hash, digest, leaf_hash, merkle_proof, merkle_root, outcome_digest, task_id,
 };
 
 /// 2026-01-01T00:00:00Z in milliseconds since 1970.
@@ -22,6 +22,9 @@ pub(crate) const REQUESTER_SECRET: [u8; 32] = [1; 32];
 pub(crate) const PROVIDER_SECRET: [u8; 32] = [2; 32];
 /// Secret of the provider's batch key.
 pub(crate) const BATCH_SECRET: [u8; 32] = [3; 32];
+
+/// Seed that the lease commits to.
+pub(crate) const AUDIT_SEED: [u8; 32] = [9; 32];
 
 pub(crate) fn requester() -> NodeKey {
     NodeKey::from_secret(&REQUESTER_SECRET)
@@ -162,6 +165,8 @@ pub(crate) fn offer() -> Offer {
         region: Some("PE".to_owned()),
         addr: addr(),
         batch_key: batch_signer().key(),
+        stake: Amount(70_000_000),
+        hold_back: Amount(3_000_000),
     }
 }
 
@@ -181,6 +186,8 @@ pub(crate) fn lease() -> Lease {
         batch_key: batch_signer().key(),
         issued: NOW,
         expires: NOW.after_ms(3_600_000),
+        hold_back: Amount(3_000_000),
+        audit_commitment: digest(&[&b"ayni audit seed"[..], &AUDIT_SEED].concat()),
     }
 }
 
@@ -236,6 +243,15 @@ pub(crate) fn receipt_file(count: u32, index: u32) -> ReceiptFile {
         signature,
         lease: full_lease(),
     }
+}
+
+/// Two roots for one batch number: proof of fraud.
+pub(crate) fn two_roots() -> TwoRoots {
+    let signed = |count| {
+        let SignedBatch { header, signature, .. } = batch(count);
+        SignedHeader { header, signature }
+    };
+    TwoRoots { lease: full_lease(), first: signed(3), second: signed(5) }
 }
 
 pub(crate) fn ticket() -> Ticket {
@@ -310,5 +326,7 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ("batch ack", Message::BatchAck { lease, batch: 9 }),
         ("ping", Message::Ping { leases: vec![lease] }),
         ("pong", Message::Pong { dead: vec![lease] }),
+        ("audit seed", Message::AuditSeed { lease, seed: Digest(AUDIT_SEED) }),
+        ("two roots", Message::TwoRoots(Box::new(two_roots()))),
     ]
 }

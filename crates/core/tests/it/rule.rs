@@ -1,0 +1,213 @@
+//! The audit rule in the core: rates, audits at home and elsewhere, quorums, seeds and proofs.
+
+use ayni_core::{Command, Core, JobState, Purpose};
+use ayni_types::{Amount, Fault, JobId, NodeId, Outcome, TaskSpec, Verify};
+use ayni_wire::{BatchSigner, Message, SignedHeader, TwoRoots, batch_hash, digest};
+
+use crate::stage::{Stage, honest, job, outcome};
+
+const JOB: JobId = JobId([1; 16]);
+
+fn lies(task: &TaskSpec, purpose: Purpose) -> Result<Outcome, Fault> {
+    let mut outcome = outcome(task);
+    if matches!(purpose, Purpose::Lease(_)) {
+        outcome.stdout.digest = digest(b"a lie");
+    }
+    Ok(outcome)
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|n| n.to_string()).collect()
+}
+
+fn submit(count: usize, verify: Verify) -> Command {
+    let names = names(count);
+    let mut spec = job(1, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    spec.verify = verify;
+    Command::SubmitJob(spec)
+}
+
+fn is_right(core: &Core, index: u32) -> bool {
+    let right = outcome(&core.task_spec(JOB, index).expect("there"));
+    core.task(JOB, index).expect("there").outcome == Some(right)
+}
+
+#[test]
+fn an_unknown_provider_is_audited_by_the_floor() {
+    for (tasks, expected) in [(20, 1..=3), (100, 3..=5), (1_000, 19..=21)] {
+        let mut stage = Stage::new(&[("ann", honest)]);
+        stage.command(0, submit(tasks, Verify::default()));
+        stage.pass(60_000);
+        let view = stage.actors[0].core.job(JOB).expect("there");
+        assert_eq!(view.state, JobState::Ended);
+        assert!(expected.contains(&view.audits.agreed), "{tasks}: {:?}", view.audits);
+        let audits = stage.runs.iter().filter(|r| r.2 == "audit").count();
+        assert_eq!(audits, view.audits.agreed as usize);
+        let sure = view.confidence;
+        assert_eq!(sure.checked, view.audits.agreed);
+        assert_eq!(sure.checked + sure.backed, u32::try_from(tasks).unwrap());
+        assert!(sure.wrong_at_most > 0 && sure.wrong_expected > 0, "{sure:?}");
+    }
+}
+
+#[test]
+fn a_declared_gain_and_too_little_stake_buy_more_audits() {
+    // Ten prices of outside gain, nothing staked, twenty results held back at most.
+    let gain = Amount(10 * 1_000);
+    let mut stage = Stage::new(&[("ann", honest)]);
+    stage.command(0, submit(20, Verify { gain, ..Verify::default() }));
+    stage.pass(60_000);
+    let view = stage.actors[0].core.job(JOB).expect("there");
+    // 2 · 10.7 / (1 + 10 + 20) is 0.69.
+    assert!((11..=16).contains(&view.audits.agreed), "{:?}", view.audits);
+}
+
+#[test]
+fn a_target_share_of_wrong_results_is_bought_with_audits() {
+    for (share, least) in [(50_000, 6), (10_000, 25), (1, 99)] {
+        let mut stage = Stage::new(&[("ann", honest)]);
+        let rule = Verify { error: Some(share), ..Verify::default() };
+        stage.command(0, submit(100, rule));
+        stage.pass(60_000);
+        let view = stage.actors[0].core.job(JOB).expect("there");
+        assert!(view.audits.agreed >= least, "{share}: {:?}", view.audits);
+        let allowed = 100 * u64::from(share);
+        // One audit more or less than planned moves the bound a little.
+        assert!(view.confidence.wrong_at_most <= allowed * 6 / 5, "{:?}", view.confidence);
+    }
+}
+
+#[test]
+fn a_job_survives_a_restart_in_the_middle_of_its_audits() {
+    let mut stage = Stage::new(&[("ann", honest), ("ben", honest)]);
+    stage.command(0, submit(60, Verify { gain: Amount(3_000), ..Verify::default() }));
+    for _ in 0..6 {
+        stage.pass(20);
+        stage.restart(0);
+    }
+    stage.pass(60_000);
+    let view = stage.actors[0].core.job(JOB).expect("there");
+    assert_eq!((view.state, view.counts.accepted), (JobState::Ended, 60));
+    assert!(view.audits.agreed >= 5, "{:?}", view.audits);
+    let before = view.confidence;
+    stage.restart(0);
+    assert_eq!(stage.actors[0].core.job(JOB).expect("there").confidence, before);
+}
+
+#[test]
+fn without_own_cores_others_audit_and_a_lie_among_them_is_outvoted() {
+    let providers: [(&str, crate::stage::Script); 4] =
+        [("ann", lies), ("ben", honest), ("cyd", honest), ("dan", honest)];
+    let mut stage = Stage::with_home(0, &providers);
+    stage.command(0, submit(12, Verify { rate: Some(1_000_000), ..Verify::default() }));
+    stage.pass(120_000);
+    let core = &stage.actors[0].core;
+    let view = core.job(JOB).expect("there");
+    assert_eq!((view.state, view.counts.accepted), (JobState::Ended, 12));
+    assert!((0..12).all(|i| is_right(core, i)));
+    assert!(stage.runs.iter().all(|r| r.2 == "lease"));
+    // Two against one prove nothing: its work is done again, and nobody is banned.
+    assert!(core.bans().is_empty());
+    let task = core.task(JOB, 0).expect("there");
+    assert!(
+        ["audited elsewhere"].contains(&task.verification.text()),
+        "{}",
+        task.verification.text()
+    );
+}
+
+#[test]
+fn an_audit_that_nobody_unrelated_can_make_is_given_up_by_name() {
+    let mut stage = Stage::with_home(0, &[("ann", honest)]);
+    stage.command(0, submit(4, Verify { rate: Some(1_000_000), ..Verify::default() }));
+    stage.pass(60_000);
+    let view = stage.actors[0].core.job(JOB).expect("there");
+    assert_eq!((view.state, view.counts.accepted), (JobState::Ended, 4));
+    assert_eq!((view.audits.agreed, view.audits.given_up), (0, 4));
+}
+
+#[test]
+fn a_quorum_accepts_only_what_so_many_agree_on() {
+    for (home, banned) in [(1, 1), (0, 0)] {
+        let providers: [(&str, crate::stage::Script); 4] =
+            [("ann", lies), ("ben", honest), ("cyd", honest), ("dan", honest)];
+        let mut stage = Stage::with_home(home, &providers);
+        stage.command(0, submit(9, Verify { quorum: 2, ..Verify::default() }));
+        stage.pass(120_000);
+        let core = &stage.actors[0].core;
+        let view = core.job(JOB).expect("there");
+        assert_eq!((view.state, view.counts.accepted), (JobState::Ended, 9), "home {home}");
+        assert!((0..9).all(|i| is_right(core, i)));
+        assert_eq!(core.bans().len(), banned, "home {home}");
+        let sure = view.confidence;
+        assert_eq!(sure.checked + sure.agreed, 9, "{sure:?}");
+        // Two of two among a fifth of liars: 1 - 0.04 / (0.04 + 0.64), once home did not judge.
+        let seen: Vec<_> = (0..9).filter_map(|i| core.task(JOB, i)?.confidence).collect();
+        assert!(seen.iter().all(|c| [941_176, 1_000_000].contains(c)), "{seen:?}");
+        stage.restart(0);
+        assert_eq!(stage.actors[0].core.job(JOB).expect("there").confidence, sure);
+    }
+}
+
+#[test]
+fn a_quorum_that_cannot_be_had_fails_with_its_reason() {
+    let mut stage = Stage::new(&[("ann", honest), ("ben", honest)]);
+    stage.command(0, submit(2, Verify { quorum: 3, ..Verify::default() }));
+    stage.pass(120_000);
+    let core = &stage.actors[0].core;
+    assert_eq!(core.job(JOB).expect("there").counts.failed, 2);
+    let failure = core.task(JOB, 0).expect("there").failure.unwrap_or_default();
+    assert!(failure.contains("2 of 3 unrelated providers"), "{failure}");
+}
+
+#[test]
+fn a_proof_of_two_roots_bans_everywhere_and_a_false_one_nowhere() {
+    let mut stage = Stage::new(&[("ann", honest), ("ben", honest), ("cyd", honest)]);
+    stage.command(0, submit(4, Verify::default()));
+    stage.pass(20_000);
+    let file = (0..4)
+        .filter_map(|i| stage.actors[0].core.receipt(JOB, i))
+        .find(|f| f.lease.lease.provider == stage.actors[1].id)
+        .expect("ann did some");
+    // Ann's own key signs a second root for the same number.
+    let signer = BatchSigner::from_secret(&[2; 32]).expect("a scalar");
+    assert_eq!(signer.key(), file.lease.lease.batch_key);
+    let first = SignedHeader { header: file.header, signature: file.signature };
+    let mut header = file.header;
+    header.root.0[0] ^= 1;
+    let second = SignedHeader { header, signature: signer.sign(&batch_hash(&header)) };
+    let proof = TwoRoots { lease: file.lease.clone(), first, second };
+    let mut forged = proof.clone();
+    forged.second.signature.0[3] ^= 1;
+    let (cyd, ben): (NodeId, usize) = (stage.actors[3].id, 2);
+    stage.says(cyd, ben, Message::TwoRoots(Box::new(forged)));
+    assert!(stage.actors[ben].core.bans().is_empty());
+    stage.says(cyd, ben, Message::TwoRoots(Box::new(proof)));
+    let banned = |core: &Core| core.bans().iter().map(|b| b.node).collect::<Vec<NodeId>>();
+    let bans: Vec<_> = stage.actors.iter().map(|a| banned(&a.core)).collect();
+    let ann = vec![stage.actors[1].id];
+    // Ben told the asker, and whoever told him hears it from the asker; Ann does not ban herself.
+    assert_eq!(bans, [ann.clone(), Vec::new(), ann.clone(), ann]);
+    stage.restart(0);
+    assert_eq!(stage.actors[0].core.bans().len(), 1);
+}
+
+#[test]
+fn a_seed_that_was_not_committed_to_is_noticed() {
+    let mut stage = Stage::new(&[("ann", honest)]);
+    stage.command(0, submit(2, Verify::default()));
+    stage.pass(100);
+    let lease = stage.actors[1].core.leases().first().expect("a lease").id;
+    let asker = stage.actors[0].id;
+    let seed = digest(b"another");
+    stage.says(asker, 1, Message::AuditSeed { lease, seed });
+    let why = stage.actors[1].core.why(None);
+    assert!(why.iter().any(|w| w.reason.contains("another audit seed")), "{why:?}");
+    // An honest requester's is what it said.
+    let mut stage = Stage::new(&[("ann", honest)]);
+    stage.command(0, submit(2, Verify::default()));
+    stage.pass(20_000);
+    assert!(stage.lines.iter().any(|l| l == "asker → ann: AuditSeed"));
+    let why = stage.actors[1].core.why(None);
+    assert!(!why.iter().any(|w| w.reason.contains("another audit seed")), "{why:?}");
+}
