@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::command::{self, command, root, say, target};
 use crate::shell::{self, built, cargo, run};
-use crate::{fuzz, python, test};
+use crate::{fuzz, page, python, test};
 
 /// For each target; longer runs are in `docs/fuzzing.md`.
 const FUZZ_SECONDS: u32 = 20;
@@ -86,6 +86,13 @@ pub(crate) fn generate(check: bool) -> Result<()> {
     match command::run(&mut vectors) {
         Err(_) if check => stale.push("spec/vectors"),
         done => done?,
+    }
+    // After the vectors, of which it shows one.
+    let (made, path) = (page::script()?, root().join(page::FILE));
+    if !check {
+        std::fs::write(path, made)?;
+    } else if std::fs::read_to_string(&path).unwrap_or_default() != made {
+        stale.push(page::FILE);
     }
     anyhow::ensure!(stale.is_empty(), "{} out of date: run `cargo xtask gen`", stale.join(", "));
     Ok(())

@@ -9,6 +9,7 @@ pub mod data;
 mod demo;
 mod fuzz;
 pub mod guests;
+mod page;
 pub mod python;
 mod shell;
 mod test;

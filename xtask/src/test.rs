@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::command::say;
 use crate::shell::{cargo, run};
-use crate::{data, guests, python};
+use crate::{data, guests, page, python};
 
 /// Builds everything once, stages what the tests read, runs them all.
 pub(crate) fn all() -> Result<()> {
@@ -20,6 +20,8 @@ pub(crate) fn all() -> Result<()> {
     say(&format!("  {:?}", guests::check_prebuilt()?));
     say("a second implementation agrees with the protocol's vectors");
     say(&format!("  {}", python::check_vectors()?.trim()));
+    say("the receipt page judges as the vectors say");
+    say(&format!("  {}", page::test()?.trim()));
     say("tests");
     run(&mut cargo(&["test", "--locked", "--workspace"]))
 }
