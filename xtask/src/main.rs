@@ -5,6 +5,7 @@ mod ci;
 pub mod command;
 pub mod corpus;
 mod corpus_run;
+mod daemon;
 pub mod data;
 mod demo;
 mod fuzz;
@@ -13,6 +14,7 @@ mod page;
 pub mod python;
 mod shell;
 mod test;
+mod testsuite;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -32,6 +34,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   corpus                        obtain programs that others wrote; print how each is run, as JSON
   corpus --run [--heavy] [--bin DIR] [NAME…]
                                 run them five times on a network and once here; compare outcomes
+  corpus --ways [--heavy] [--bin DIR] [NAME…]
+                                compile them in three ways, run them here; compare outcomes
+  testsuite PATH                WebAssembly's WASI test suite (wasi-testsuite), its preview 1 cases
   fuzz [NAME…] [--seconds N] [--runs N] [--jobs N] [--keep] [--input FILE]
                                 hostile bytes for every parser, a minute each unless told";
 
@@ -80,6 +85,10 @@ fn run(words: &[&str]) -> Result<()> {
         ["fuzz", choice @ ..] => fuzz::all(&fuzz::Choice::parse(choice)?)?,
         ["corpus"] => println!("{}", corpus::as_json()?),
         ["corpus", "--run", choice @ ..] => corpus_run::show(&corpus_run::Choice::parse(choice)?)?,
+        ["corpus", "--ways", choice @ ..] => {
+            corpus_run::show_ways(&corpus_run::Choice::parse(choice)?)?;
+        }
+        ["testsuite", folder] => testsuite::show(Path::new(folder))?,
         _ => bail!("{USAGE}"),
     }
     Ok(())
