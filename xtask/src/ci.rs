@@ -1,18 +1,25 @@
-//! What must hold before a change lands: format, lints, documents, dependencies, then every test.
+//! What must hold before a change lands: format, lints, documents, dependencies, then every test,
+//! then hostile bytes.
 //! Each step says how long it took.
 
 use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::command::{self, command, root, say};
+use crate::command::{self, command, root, say, target};
 use crate::shell::{self, built, cargo, run};
-use crate::{python, test};
+use crate::{fuzz, page, python, test};
+
+/// For each target; longer runs are in `docs/fuzzing.md`.
+const FUZZ_SECONDS: u32 = 20;
 
 /// Everything, in the order in which a mistake is cheapest to find.
 pub(crate) fn all() -> Result<()> {
     let begin = Instant::now();
-    step("format", || run(&mut cargo(&["fmt", "--all", "--check"])))?;
+    step("format", || {
+        run(&mut cargo(&["fmt", "--all", "--check"]))?;
+        run(cargo(&["fmt", "--check"]).current_dir(root().join("fuzz")))
+    })?;
     step("dependencies", dependencies)?;
     step("lints", || {
         let args = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -25,6 +32,8 @@ pub(crate) fn all() -> Result<()> {
         run(cargo(&args).env("RUSTDOCFLAGS", flags))
     })?;
     step("tests", test::all)?;
+    // Two at once: about four minutes on two cores.
+    step("hostile bytes", || fuzz::all(&fuzz::Choice::every(FUZZ_SECONDS, 2)))?;
     say(&format!("all of it holds, after {} s", begin.elapsed().as_secs()));
     Ok(())
 }
@@ -71,6 +80,19 @@ pub(crate) fn generate(check: bool) -> Result<()> {
         } else {
             std::fs::write(path, made)?;
         }
+    }
+    let mut vectors = command(target().join("debug/examples/vectors"));
+    vectors.arg(root().join("spec/vectors")).args(check.then_some("--check"));
+    match command::run(&mut vectors) {
+        Err(_) if check => stale.push("spec/vectors"),
+        done => done?,
+    }
+    // After the vectors, of which it shows one.
+    let (made, path) = (page::script()?, root().join(page::FILE));
+    if !check {
+        std::fs::write(path, made)?;
+    } else if std::fs::read_to_string(&path).unwrap_or_default() != made {
+        stale.push(page::FILE);
     }
     anyhow::ensure!(stale.is_empty(), "{} out of date: run `cargo xtask gen`", stale.join(", "));
     Ok(())

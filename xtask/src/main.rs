@@ -10,7 +10,9 @@ mod daemon;
 pub mod data;
 mod demo;
 pub mod examples;
+mod fuzz;
 pub mod guests;
+mod page;
 pub mod python;
 mod shell;
 mod test;
@@ -37,7 +39,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                                 run them five times on a network and once here; compare outcomes
   corpus --ways [--heavy] [--bin DIR] [NAME…]
                                 compile them in three ways, run them here; compare outcomes
-  testsuite PATH                WebAssembly's WASI test suite (wasi-testsuite), its preview 1 cases";
+  testsuite PATH                WebAssembly's WASI test suite (wasi-testsuite), its preview 1 cases
+  fuzz [NAME…] [--seconds N] [--runs N] [--jobs N] [--keep] [--input FILE]
+                                hostile bytes for every parser, a minute each unless told";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -86,6 +90,7 @@ fn run(words: &[&str]) -> Result<()> {
         }
         ["bench", "run"] => bench::run(bench::ROUNDS_USUAL)?,
         ["bench", "run", rounds] => bench::run(rounds.parse()?)?,
+        ["fuzz", choice @ ..] => fuzz::all(&fuzz::Choice::parse(choice)?)?,
         ["corpus"] => println!("{}", corpus::as_json()?),
         ["corpus", "--run", choice @ ..] => corpus_run::show(&corpus_run::Choice::parse(choice)?)?,
         ["corpus", "--ways", choice @ ..] => {

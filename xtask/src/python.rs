@@ -1,7 +1,8 @@
 //! The Python side: a virtual environment with the tools that results are compared with.
 //!
 //! The environment lives under `target/venv`; what goes into it is pinned in
-//! `examples/requirements.txt`, and per example where only one needs it. Nothing is installed outside it.
+//! `examples/requirements.txt` and `spec/requirements.txt`, and per example where only one needs it.
+//! Nothing is installed outside it.
 
 use std::path::{Path, PathBuf};
 
@@ -35,21 +36,35 @@ pub fn interpreter() -> Result<PathBuf> {
 /// # Errors
 /// When they can't be installed.
 pub fn with_reference_tools() -> Result<PathBuf> {
+    let what = "pandapower, scikit-learn and numpy (the references; about 200 MB, once)";
+    with_packages("examples", what)
+}
+
+/// Checks `spec/vectors` by a second implementation of the protocol.
+///
+/// # Errors
+/// When it disagrees, or can't be run; the error has its words.
+pub fn check_vectors() -> Result<String> {
+    let python = with_packages("spec", "hashes and signatures for the second implementation")?;
+    command::output(command(python).arg(command::root().join("spec/check.py")))
+}
+
+/// The interpreter with `FOLDER/requirements.txt` installed.
+fn with_packages(folder: &str, what: &str) -> Result<PathBuf> {
     let python = interpreter()?;
-    install(&python, &command::root().join("examples/requirements.txt"), "installed.txt")?;
+    let note = format!("installed-{folder}.txt");
+    install(&python, &command::root().join(folder).join("requirements.txt"), &note, what)?;
     Ok(python)
 }
 
 /// Installs what a file pins, unless the note says that it is done.
-fn install(python: &Path, wanted: &Path, note: &str) -> Result<()> {
+fn install(python: &Path, wanted: &Path, note: &str, what: &str) -> Result<()> {
     let text = std::fs::read_to_string(wanted)
         .with_context(|| format!("can't read `{}`", wanted.display()))?;
     let installed = command::target().join("venv").join(note);
     if std::fs::read_to_string(&installed).is_ok_and(|done| done == text) {
         return Ok(());
     }
-    // The first line says what it is for, and how much.
-    let what = text.lines().next().unwrap_or_default().trim_start_matches(['#', ' ']);
     say(&format!("installing {what}…"));
     command::run(
         command(python)
@@ -57,7 +72,7 @@ fn install(python: &Path, wanted: &Path, note: &str) -> Result<()> {
             .args(["--no-deps", "--only-binary=:all:", "-r"])
             .arg(wanted),
     )
-    .context("can't install the reference tools\nhint: they need Python 3.11 or newer")?;
+    .context("can't install the packages\nhint: they need Python 3.11 or newer")?;
     std::fs::write(&installed, text)
         .with_context(|| format!("can't write `{}`", installed.display()))
 }
@@ -71,7 +86,12 @@ pub fn with_tools_of(example: &str) -> Result<PathBuf> {
     let python = with_reference_tools()?;
     let wanted = command::root().join("examples").join(example).join("requirements.txt");
     if wanted.is_file() {
-        install(&python, &wanted, &format!("installed-{example}.txt"))?;
+        install(
+            &python,
+            &wanted,
+            &format!("installed-{example}.txt"),
+            &format!("what only {example} needs"),
+        )?;
     }
     Ok(python)
 }

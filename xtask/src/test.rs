@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::command::say;
 use crate::shell::{cargo, run};
-use crate::{examples, guests};
+use crate::{examples, guests, page, python};
 
 /// Builds everything once, stages what the tests read, runs them all.
 pub(crate) fn all() -> Result<()> {
@@ -18,6 +18,10 @@ pub(crate) fn all() -> Result<()> {
     crate::ci::generate(true)?;
     say("committed example programs are what their source gives");
     say(&format!("  {:?}", guests::check_prebuilt()?));
+    say("a second implementation agrees with the protocol's vectors");
+    say(&format!("  {}", python::check_vectors()?.trim()));
+    say("the receipt page judges as the vectors say");
+    say(&format!("  {}", page::test()?.trim()));
     say("tests");
     run(&mut cargo(&["test", "--locked", "--workspace"]))
 }

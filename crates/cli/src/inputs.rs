@@ -10,6 +10,7 @@ use ayni_types::{GuestPath, Limits};
 use crate::args::{RunArgs, TaskArgs};
 use crate::expand::{Common, MapFile, Split};
 use crate::jobfile::{self, JobFile, RangeEntry};
+use crate::params;
 use crate::upload::Sources;
 
 /// Everything about a job but its tasks, from the command line over the job file over defaults.
@@ -195,7 +196,7 @@ fn split(
         return range(jobfile::range(text, args.step.unwrap_or(1))?);
     }
     if let Some(path) = &args.params {
-        return params(path);
+        return read_params(path);
     }
     if args.watch.is_some() {
         return Ok(Split::Map(Vec::new()));
@@ -208,7 +209,7 @@ fn split(
         return range(RangeEntry { step: args.step.unwrap_or(entry.step), ..entry });
     }
     if let Some(path) = &file.params {
-        return params(&folder.join(path));
+        return read_params(&folder.join(path));
     }
     Ok(Split::Single)
 }
@@ -239,49 +240,13 @@ pub(crate) fn map_file(path: &Path, sources: &mut Sources) -> Result<MapFile, Ap
     Ok(MapFile { name: name.to_owned(), digest: added.digest, size: added.size })
 }
 
-fn params(path: &Path) -> Result<Split, ApiError> {
+fn read_params(path: &Path) -> Result<Split, ApiError> {
     let shown = path.display();
     let reader = std::fs::File::open(path).map_err(|error| {
         ApiError::new(codes::INPUT_FILE, format!("can't read `{shown}`: {error}"))
     })?;
-    table(reader).map_err(|why| ApiError::new(codes::INPUT_PARAMS, format!("`{shown}`: {why}")))
-}
-
-/// Reads a table with a header.
-fn table(reader: impl std::io::Read) -> Result<Split, String> {
-    let mut csv = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(reader);
-    let header = csv.headers().map_err(|error| error.to_string())?;
-    let columns: Vec<String> =
-        header.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
-    if columns.iter().all(String::is_empty) {
-        return Err("it has no header".to_owned());
-    }
-    for (at, name) in columns.iter().enumerate() {
-        if name.is_empty() || name.contains(['{', '}']) {
-            return Err(format!("column {} has no usable name: `{name}`", at + 1));
-        }
-        if columns[..at].contains(name) {
-            return Err(format!("two columns are named `{name}`"));
-        }
-    }
-    let mut rows = Vec::new();
-    for record in csv.records() {
-        let record = record.map_err(|error| error.to_string())?;
-        let line = record.position().map_or(0, csv::Position::line);
-        if record.len() < columns.len() {
-            let missing = columns[record.len()..].join("`, `");
-            return Err(format!("line {line} has no value for `{missing}`"));
-        }
-        if record.len() > columns.len() {
-            let (have, want) = (record.len(), columns.len());
-            return Err(format!("line {line} has {have} fields, the header {want}"));
-        }
-        rows.push(record.iter().map(str::to_owned).collect());
-    }
-    if rows.is_empty() {
-        return Err("it has a header but no rows".to_owned());
-    }
-    Ok(Split::Params { columns, rows })
+    params::read(reader)
+        .map_err(|why| ApiError::new(codes::INPUT_PARAMS, format!("`{shown}`: {why}")))
 }
 
 #[cfg(test)]
@@ -296,23 +261,6 @@ mod tests {
             crate::args::Command::Run(args) => *args,
             _ => panic!("not run"),
         }
-    }
-
-    #[test]
-    fn tables_that_make_no_sense_are_refused_with_the_line() {
-        let check = |text: &str| table(text.as_bytes()).unwrap_err();
-        insta::assert_snapshot!(check(""), @"it has no header");
-        insta::assert_snapshot!(check("a,b\n"), @"it has a header but no rows");
-        insta::assert_snapshot!(check("a,b,a\n1,2,3\n"), @"two columns are named `a`");
-        insta::assert_snapshot!(check("a,,c\n1,2,3\n"), @"column 2 has no usable name: ``");
-        insta::assert_snapshot!(check("a,b,c\n1,2,3\n1\n"), @"line 3 has no value for `b`, `c`");
-        insta::assert_snapshot!(check("a,b\n1,2,3\n"), @"line 2 has 3 fields, the header 2");
-        let Split::Params { columns, rows } =
-            table("\u{feff}a,b\n\"1,5\", 2\n".as_bytes()).unwrap()
-        else {
-            panic!()
-        };
-        assert_eq!((columns.join("|"), rows[0].join("|")), ("a|b".into(), "1,5|2".into()));
     }
 
     #[test]

@@ -98,7 +98,8 @@ impl JobFile {
         })
     }
 
-    fn parse(text: &str) -> Result<Self, ApiError> {
+    /// Reads the text of a job file.
+    pub(crate) fn parse(text: &str) -> Result<Self, ApiError> {
         let file: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| {
                 text[..span.start.min(text.len())].bytes().filter(|b| *b == b'\n').count() + 1

@@ -19,6 +19,7 @@ mod jobfile;
 mod new;
 mod node;
 mod output;
+mod params;
 mod pilot;
 mod progress;
 mod quantity;

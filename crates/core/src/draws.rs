@@ -2,7 +2,8 @@
 //! has at risk, and what this node remembers of it.
 //!
 //! A result is decided on when it is accepted, unless so little is at risk yet that waiting makes
-//! the audit cheaper: pay held back grows with each result. When nothing more comes, everything is
+//! the audit cheaper (pay held back grows with each result) and nobody outside gains by a wrong
+//! result meanwhile. When nothing more comes, everything is
 //! decided, and a provider that gave fewer results than was thought is drawn from once more.
 //! Deliberately not here: the arithmetic (`audit`), and what an audit's end does (`verify`).
 
@@ -169,7 +170,9 @@ impl Core {
         };
         let deterring = audit::deterring(&terms(pay));
         let undecided = ledger.map_or(0, |l| l.undecided.len());
-        let wait = deterring > floor && !closing && expected > results && {
+        // A wrong result that is worth something elsewhere may be used before it is replaced.
+        let harmless = rule.gain.0 == 0;
+        let wait = harmless && deterring > floor && !closing && expected > results && {
             let later = audit::deterring(&terms(price.saturating_mul(u128::from(expected))));
             later < deterring && undecided < UNDECIDED_MAX
         };

@@ -159,8 +159,9 @@ impl Core {
                 work.fetch_at = Some(rest_at);
             }
             FetchFailure::Unavailable(text) => {
-                let detail = format!("its outputs can't be fetched: {text}");
-                self.drop_work(assignment, Fault { kind: FaultKind::Lost, detail });
+                // Withheld or out of reach, for us it is the same: it is left alone for a while,
+                // longer each time.
+                self.lose_hire(lease, &format!("its outputs can't be fetched: {text}"));
             }
             FetchFailure::Cancelled => {
                 let detail = "fetching its outputs was cancelled".to_owned();

@@ -10,14 +10,11 @@
 //! so that a restart is recognised; `number` counts up from 1 within a session, over all links, so
 //! that what comes late over another link is recognised too. `message` is a canonical encoding.
 
-use ayni_types::limits::MESSAGE_BYTES_MAX;
+use ayni_wire::frame::FrameHead;
 use iroh::endpoint::{ReadExactError, RecvStream};
 
 /// The protocol that carries messages.
 pub const MESSAGE_ALPN: &[u8] = b"ayni/msg/1";
-
-/// Bytes before a message.
-const HEAD_BYTES: usize = 12;
 
 /// Why a connection is closed; the other side sees the number and the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,26 +53,18 @@ pub(crate) enum FrameError {
 /// The bytes of one frame.
 pub(crate) fn frame(number: u64, message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).expect("checked against the limit before queueing");
-    let mut frame = Vec::with_capacity(HEAD_BYTES + message.len());
-    frame.extend_from_slice(&length.to_le_bytes());
-    frame.extend_from_slice(&number.to_le_bytes());
-    frame.extend_from_slice(message);
-    frame
+    [&FrameHead { length, number }.to_bytes()[..], message].concat()
 }
 
 /// Reads one frame: its number and its message.
 pub(crate) async fn read_frame(stream: &mut RecvStream) -> Result<(u64, Vec<u8>), FrameError> {
-    let mut length = [0; 4];
-    let mut number = [0; 8];
-    stream.read_exact(&mut length).await.map_err(ended)?;
-    stream.read_exact(&mut number).await.map_err(ended)?;
-    let length = u32::from_le_bytes(length) as usize;
-    if length > MESSAGE_BYTES_MAX {
-        return Err(FrameError::Oversize(length));
-    }
-    let mut message = vec![0; length];
+    let mut head = [0; FrameHead::BYTES];
+    stream.read_exact(&mut head).await.map_err(ended)?;
+    let head =
+        FrameHead::from_bytes(&head).map_err(|over| FrameError::Oversize(over.0 as usize))?;
+    let mut message = vec![0; head.length as usize];
     stream.read_exact(&mut message).await.map_err(ended)?;
-    Ok((u64::from_le_bytes(number), message))
+    Ok((head.number, message))
 }
 
 fn ended(_: ReadExactError) -> FrameError {

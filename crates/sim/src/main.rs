@@ -76,9 +76,9 @@ enum Action {
         /// Providers per job.
         #[arg(long, default_value_t = 21)]
         providers: usize,
-        /// Only printed doubt against measured frequency, as CSV.
-        #[arg(long)]
-        calibration: bool,
+        /// Only printed doubt against measured frequency: as CSV, and drawn into this file.
+        #[arg(long, value_name = "SVG")]
+        calibration: Option<PathBuf>,
     },
     /// Run one world twice and compare the hashes.
     Replay {
@@ -127,7 +127,9 @@ fn main() -> anyhow::Result<()> {
         Action::Shrink { world, tries, out } => smaller(world.knobs()?, tries, &out)?,
         Action::Load { tasks } => load(tasks),
         Action::Crowd { nodes, seed } => crowd(nodes, seed),
-        Action::Rule { seeds, providers, calibration } => rule(seeds, providers, calibration),
+        Action::Rule { seeds, providers, calibration } => {
+            rule(seeds, providers, calibration.as_deref())?
+        }
         Action::Replay { world } => replay(&world.knobs()?),
     };
     std::process::exit(i32::from(broken));
@@ -223,17 +225,19 @@ fn load(tasks: u64) -> bool {
     !report.violations.is_empty()
 }
 
-fn rule(seeds: u64, providers: usize, calibration: bool) -> bool {
+fn rule(seeds: u64, providers: usize, calibration: Option<&Path>) -> anyhow::Result<bool> {
     let table = ayni_sim::rule::Table { seeds, providers };
-    if calibration {
+    if let Some(path) = calibration {
         println!("printed,measured,results");
-        for (printed, measured, results) in ayni_sim::rule::confidence(&table) {
+        let points = ayni_sim::rule::confidence(&table);
+        for (printed, measured, results) in &points {
             println!("{printed:.6},{measured:.6},{results}");
         }
+        std::fs::write(path, ayni_sim::rule::drawing(&points))?;
     } else {
         print!("{}", ayni_sim::rule::render(&table));
     }
-    false
+    Ok(false)
 }
 
 fn crowd(nodes: u64, seed: u64) -> bool {

@@ -135,7 +135,8 @@ mod tests {
     fn two_roots_for_one_number_are_proof_and_anything_else_is_none() {
         let good = proof();
         assert_eq!(good.culprit(), Ok(good.lease.lease.provider));
-        let cases: [(fn(&mut TwoRoots), NoProof); 6] = [
+        type Spoil = fn(&mut TwoRoots);
+        let cases: [(Spoil, NoProof); 6] = [
             (|p| p.second = p.first, NoProof::Same),
             (|p| p.second.header.batch += 1, NoProof::OtherBatch),
             (|p| p.first.header.lease.0[0] ^= 1, NoProof::OtherBatch),

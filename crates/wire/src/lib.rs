@@ -6,6 +6,7 @@
 mod batch;
 mod canonical;
 mod check;
+pub mod frame;
 mod fraud;
 mod message;
 pub mod runner;

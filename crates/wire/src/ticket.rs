@@ -61,7 +61,7 @@ impl Ticket {
             return Err(TicketError::Malformed("it is too long"));
         }
         let bytes = BASE32_NOPAD
-            .decode(body.to_uppercase().as_bytes())
+            .decode(body.to_ascii_uppercase().as_bytes())
             .map_err(|_| TicketError::Malformed("it has wrong characters or was cut short"))?;
         let signed: Signed<Self> =
             decode(&bytes).map_err(|_| TicketError::Malformed("it was cut short or altered"))?;
@@ -83,6 +83,15 @@ impl Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_that_only_become_ours_in_capitals_are_wrong() {
+        // `ı` and `ſ` are `I` and `S` in Unicode's capitals: a line has one spelling, case aside.
+        for text in ["ayni1ıaaaaaaa", "ayni1ſaaaaaaa"] {
+            let error = Ticket::from_text(text, Time(0)).unwrap_err().to_string();
+            assert!(error.contains("wrong characters"), "{error}");
+        }
+    }
 
     #[test]
     fn a_ticket_survives_text_and_no_altered_one_does() {

@@ -194,18 +194,4 @@ mod tests {
             verify_receipt(&sealed()).into_iter().filter(|c| c.failure.is_some()).collect();
         assert_eq!(failed, vec![]);
     }
-
-    #[test]
-    fn every_flipped_bit_is_refused() {
-        let bytes = crate::encode(&sealed());
-        // What was merely observed is in the file but not under the signature.
-        for at in 0..bytes.len() * 8 {
-            let mut broken = bytes.clone();
-            broken[at / 8] ^= 1 << (at % 8);
-            let Ok(file) = crate::decode::<ReceiptFile>(&broken) else { continue };
-            let refused = verify_receipt(&file).iter().any(|c| c.failure.is_some());
-            let unsigned = file.receipt.observed != Observed::default();
-            assert!(refused || unsigned, "bit {at} of {}", bytes.len() * 8);
-        }
-    }
 }

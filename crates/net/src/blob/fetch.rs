@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ayni_types::{Digest, NodeId};
+use ayni_wire::frame::BlobRequest;
 use bao_tree::io::BaoContentItem;
 use futures_util::future::join_all;
 use iroh::endpoint::RecvStream;
@@ -16,9 +17,8 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::timeout;
 
 use crate::blob::partial::{Partial, recorded_size};
-use crate::blob::protocol::{
-    Decoded, GROUP_BYTES, Request, decode, read_head, read_segment, segments, tail,
-};
+use crate::blob::protocol::{read_head, read_segment};
+use crate::blob::segment::{Decoded, GROUP_BYTES, decode, segments, tail};
 use crate::blob::{BlobSink, Holders, PartialBlob};
 use crate::error::{FetchError, HolderError};
 use crate::limits::{
@@ -324,7 +324,7 @@ impl Fetch<'_> {
         range: Range<u64>,
     ) -> Result<(u64, RecvStream), HolderError> {
         let connection = Holders::connection(self.net, holder).await?;
-        let request = Request { digest: self.digest, start: range.start, end: range.end };
+        let request = BlobRequest { digest: self.digest, start: range.start, end: range.end };
         let asked = async {
             let broken = |error: &dyn std::error::Error| HolderError::Broken(error.to_string());
             let (mut send, mut receive) = connection.open_bi().await.map_err(|e| broken(&e))?;

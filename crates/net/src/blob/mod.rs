@@ -1,6 +1,6 @@
 //! Blobs: bytes addressed by their BLAKE3 digest, fetched with a proof for every 16 KiB.
 //!
-//! * `protocol`: what travels; the geometry of groups and segments.
+//! * `protocol`: what travels. `segment`: the geometry of groups and segments, and what they prove.
 //! * `serve`: the holder's side. `proof`: what it needs beside the bytes, computed once.
 //! * `fetch`: the other side. `holders`: its connections. `partial`: what of a large blob is there
 //!   already, provably, also after a restart.
@@ -13,6 +13,7 @@ mod holders;
 mod partial;
 mod proof;
 mod protocol;
+mod segment;
 mod serve;
 
 use std::fs::File;

@@ -17,7 +17,7 @@ use bao_tree::io::sync::{Outboard, valid_ranges};
 use bao_tree::{BaoTree, ChunkRanges, TreeNode};
 
 use crate::blob::PartialBlob;
-use crate::blob::protocol::{bytes_of, root, tree};
+use crate::blob::segment::{bytes_of, root, tree};
 
 const MAGIC: &[u8; 8] = b"ayniprf1";
 const HEAD_BYTES: u64 = 16;

@@ -11,7 +11,7 @@ use bao_tree::io::outboard::PreOrderOutboard;
 use bao_tree::io::sync::CreateOutboard as _;
 use tokio::sync::{OnceCell, Semaphore};
 
-use crate::blob::protocol::{GROUP, GROUP_BYTES, root, tree};
+use crate::blob::segment::{GROUP, GROUP_BYTES, root, tree};
 use crate::limits::{PROOF_CACHE_BYTES_MAX, PROOFS_AT_ONCE_MAX};
 use crate::lock;
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use ayni_types::NodeId;
+use ayni_wire::frame::{BlobRequest, BlobStatus};
 use bao_tree::io::EncodeError;
 use bao_tree::io::sync::encode_ranges_validated;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
@@ -16,7 +17,8 @@ use tokio::time::timeout;
 
 use crate::blob::HostedBlob;
 use crate::blob::proof::{Proof, Proofs};
-use crate::blob::protocol::{Request, Status, chunks, head, segments};
+use crate::blob::protocol::{head, read_request};
+use crate::blob::segment::{chunks, segments};
 use crate::frame::{Close, close};
 use crate::limits::{
     ANSWER_TIMEOUT, BLOB_BYTES_MAX, BLOB_CONNECTIONS_PER_PEER_MAX, BLOB_IDLE, SEGMENT_TIMEOUT,
@@ -116,7 +118,7 @@ async fn answer(
     mut send: SendStream,
     mut receive: RecvStream,
 ) -> Result<(), Cut> {
-    let request = timeout(ANSWER_TIMEOUT, Request::read(&mut receive)).await;
+    let request = timeout(ANSWER_TIMEOUT, read_request(&mut receive)).await;
     let request = request.map_err(|_| Cut::Gone)?.map_err(Cut::Protocol)?;
     let blob = match find(&net, node, request).await {
         Ok(blob) => blob,
@@ -126,7 +128,8 @@ async fn answer(
             return Ok(());
         }
     };
-    let written = timeout(SEGMENT_TIMEOUT, send.write_all(&head(Status::Here, blob.size))).await;
+    let written =
+        timeout(SEGMENT_TIMEOUT, send.write_all(&head(BlobStatus::Here, blob.size))).await;
     written.map_err(|_| Cut::Gone)?.map_err(|_| Cut::Gone)?;
     let end = request.end.min(blob.size);
     // One segment is read and checked while the one before it is on its way.
@@ -150,18 +153,18 @@ struct Blob {
     size: u64,
 }
 
-async fn find(net: &Arc<Inner>, node: NodeId, request: Request) -> Result<Blob, Status> {
+async fn find(net: &Arc<Inner>, node: NodeId, request: BlobRequest) -> Result<Blob, BlobStatus> {
     let (blobs, digest) = (Arc::clone(&net.blobs), request.digest);
     let open = move || blobs.may_fetch(node, &digest).then(|| blobs.open(&digest));
-    let opened = tokio::task::spawn_blocking(open).await.map_err(|_| Status::Busy)?;
+    let opened = tokio::task::spawn_blocking(open).await.map_err(|_| BlobStatus::Busy)?;
     let HostedBlob { file, size } = match opened {
-        None => return Err(Status::Refused),
-        Some(Ok(None)) => return Err(Status::NotHeld),
-        Some(Ok(Some(blob))) if blob.size > BLOB_BYTES_MAX => return Err(Status::NotHeld),
+        None => return Err(BlobStatus::Refused),
+        Some(Ok(None)) => return Err(BlobStatus::NotHeld),
+        Some(Ok(Some(blob))) if blob.size > BLOB_BYTES_MAX => return Err(BlobStatus::NotHeld),
         Some(Ok(Some(blob))) => blob,
         Some(Err(error)) => {
             tracing::error!("can't open blob {digest}: {error}");
-            return Err(Status::Damaged);
+            return Err(BlobStatus::Damaged);
         }
     };
     let file = Arc::new(file);
@@ -169,11 +172,11 @@ async fn find(net: &Arc<Inner>, node: NodeId, request: Request) -> Result<Blob, 
         Ok(Some(proof)) => Ok(Blob { file, proof, size }),
         Ok(None) => {
             net.blobs.damaged(&digest);
-            Err(Status::Damaged)
+            Err(BlobStatus::Damaged)
         }
         Err(error) => {
             tracing::error!("can't read blob {digest}: {error}");
-            Err(Status::Damaged)
+            Err(BlobStatus::Damaged)
         }
     }
 }
@@ -197,7 +200,7 @@ async fn read_ahead(net: &Inner, blob: &Blob, range: Range<u64>) -> Option<Segme
 
 async fn write(
     net: &Inner,
-    request: Request,
+    request: BlobRequest,
     send: &mut SendStream,
     segment: Option<Segment>,
 ) -> Result<(), Cut> {

@@ -16,7 +16,7 @@ use ayni_types::Amount;
 use crate::prng::Prng;
 
 pub use strategy::{Lies, STRATEGIES, Strategy};
-pub use table::{Table, confidence, render};
+pub use table::{Table, confidence, drawing, render};
 
 /// Pay for a result; money is counted in thousandths of it.
 pub const PRICE: u128 = 1_000;
@@ -206,7 +206,7 @@ fn work(case: &Case, lies: Lies, chance: &mut Prng) -> Worked {
         let last = at + 1 == case.tasks;
         let rate = fixed.unwrap_or_else(|| rate(case, results, at as u64 + 1));
         // Without enough at risk, the draw waits until more pay is held back, or no more comes.
-        if rate > floor && case.rule == Rule::HeldBack && !last {
+        if rate > floor && case.rule == Rule::HeldBack && case.gain == 0 && !last {
             continue;
         }
         if rate == floor {
