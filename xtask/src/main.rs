@@ -1,5 +1,6 @@
 //! The project's own commands.
 
+mod apt;
 mod bench;
 mod ci;
 pub mod command;
@@ -8,6 +9,7 @@ mod corpus_run;
 mod daemon;
 pub mod data;
 mod demo;
+pub mod examples;
 mod fuzz;
 pub mod guests;
 mod page;
@@ -28,7 +30,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   ci                            format, lints, documents, dependencies, then every test
   gen [--check]                 make the generated files; or fail where they would change
   guests [--check | --update]   build the example programs; compare with or replace the committed
-  data                          obtain the examples' data and lay it out under target/examples
+  data [NAME…]                  obtain the examples' data (or some's) and lay it out under
+                                target/examples
   examples NAME RESULTS         compare a results folder with the ordinary tool's answer
   bench run [ROUNDS]            what metering, starting and idling cost; some minutes
   corpus                        obtain programs that others wrote; print how each is run, as JSON
@@ -69,8 +72,13 @@ fn run(words: &[&str]) -> Result<()> {
         ["guests", "--update"] => guests::update_prebuilt()?,
         ["guests", "--check"] => println!("{:?}", guests::check_prebuilt()?),
         ["data"] => {
-            for folder in data::stage_all()? {
+            for folder in examples::stage_all()? {
                 println!("{}", folder.display());
+            }
+        }
+        ["data", names @ ..] => {
+            for name in names {
+                println!("{}", examples::stage(name)?.display());
             }
         }
         ["examples", name, results] => {

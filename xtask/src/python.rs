@@ -1,7 +1,8 @@
 //! The Python side: a virtual environment with the tools that results are compared with.
 //!
 //! The environment lives under `target/venv`; what goes into it is pinned in
-//! `examples/requirements.txt` and `spec/requirements.txt`. Nothing is installed outside it.
+//! `examples/requirements.txt`, per example where only one needs it, and `spec/requirements.txt`.
+//! Nothing is installed outside it.
 
 use std::path::{Path, PathBuf};
 
@@ -35,8 +36,45 @@ pub fn interpreter() -> Result<PathBuf> {
 /// # Errors
 /// When they can't be installed.
 pub fn with_reference_tools() -> Result<PathBuf> {
-    let what = "pandapower, scikit-learn and numpy (the references; about 200 MB, once)";
-    with_packages("examples", what)
+    let python = interpreter()?;
+    install(&python, &command::root().join("examples/requirements.txt"), "installed.txt")?;
+    Ok(python)
+}
+
+/// Installs what a file pins, unless the note says that it is done.
+fn install(python: &Path, wanted: &Path, note: &str) -> Result<()> {
+    let text = std::fs::read_to_string(wanted)
+        .with_context(|| format!("can't read `{}`", wanted.display()))?;
+    let installed = command::target().join("venv").join(note);
+    if std::fs::read_to_string(&installed).is_ok_and(|done| done == text) {
+        return Ok(());
+    }
+    // The first line says what it is for, and how much.
+    let what = text.lines().next().unwrap_or_default().trim_start_matches(['#', ' ']);
+    say(&format!("installing {what}…"));
+    command::run(
+        command(python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(["--no-deps", "--only-binary=:all:", "-r"])
+            .arg(wanted),
+    )
+    .context("can't install the reference tools\nhint: they need Python 3.11 or newer")?;
+    std::fs::write(&installed, text)
+        .with_context(|| format!("can't write `{}`", installed.display()))
+}
+
+/// The interpreter with the reference tools, and those of one example's own `requirements.txt` if it
+/// has one: tools so large, or so rarely wanted, that the others should not bring them along.
+///
+/// # Errors
+/// When they can't be installed.
+pub fn with_tools_of(example: &str) -> Result<PathBuf> {
+    let python = with_reference_tools()?;
+    let wanted = command::root().join("examples").join(example).join("requirements.txt");
+    if wanted.is_file() {
+        install(&python, &wanted, &format!("installed-{example}.txt"))?;
+    }
+    Ok(python)
 }
 
 /// Checks `spec/vectors` by a second implementation of the protocol.
@@ -44,31 +82,9 @@ pub fn with_reference_tools() -> Result<PathBuf> {
 /// # Errors
 /// When it disagrees, or can't be run; the error has its words.
 pub fn check_vectors() -> Result<String> {
-    let python = with_packages("spec", "hashes and signatures for the second implementation")?;
-    command::output(command(python).arg(command::root().join("spec/check.py")))
-}
-
-/// The interpreter with `FOLDER/requirements.txt` installed.
-fn with_packages(folder: &str, what: &str) -> Result<PathBuf> {
-    let python = interpreter()?;
-    let wanted = command::root().join(folder).join("requirements.txt");
-    let text = std::fs::read_to_string(&wanted)
-        .with_context(|| format!("can't read `{}`", wanted.display()))?;
-    let installed = command::target().join(format!("venv/installed-{folder}.txt"));
-    if std::fs::read_to_string(&installed).is_ok_and(|done| done == text) {
-        return Ok(python);
-    }
-    say(&format!("installing {what}…"));
-    command::run(
-        command(&python)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(["--no-deps", "--only-binary=:all:", "-r"])
-            .arg(&wanted),
-    )
-    .context("can't install the packages\nhint: they need Python 3.11 or newer")?;
-    std::fs::write(&installed, text)
-        .with_context(|| format!("can't write `{}`", installed.display()))?;
-    Ok(python)
+    let (python, spec) = (interpreter()?, command::root().join("spec"));
+    install(&python, &spec.join("requirements.txt"), "installed-spec.txt")?;
+    command::output(command(python).arg(spec.join("check.py")))
 }
 
 /// What an example's check found.
@@ -101,8 +117,8 @@ pub fn check_example(name: &str, results: &Path) -> Result<Check> {
             results.display()
         );
     }
-    let python = with_reference_tools()?;
-    let script = crate::data::stage_example(name)?.join("check.py");
+    let python = with_tools_of(name)?;
+    let script = crate::examples::stage(name)?.join("check.py");
     let done = command(&python)
         .arg(&script)
         .arg(results)

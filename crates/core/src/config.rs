@@ -99,8 +99,11 @@ pub struct Tuning {
     pub offer_ms: u64,
     /// Between two changed offers at least so long, in milliseconds.
     pub offer_change_ms: u64,
-    /// Offers that end later than this are refused, in milliseconds.
+    /// Offers that last longer than this are refused, in milliseconds.
     pub offer_horizon_ms: u64,
+    /// Clocks of others may differ from ours by so much, in milliseconds: two machines that are an
+    /// hour wrong each (as who mistakes summer time is), one ahead and one behind, and a little.
+    pub clock_error_ms: u64,
     /// Assignments in flight per slot of a lease: one runs, the next is already there.
     pub window_per_slot: u32,
     /// Added to what a task may take before it is presumed lost, in milliseconds.
@@ -157,6 +160,7 @@ impl Default for Tuning {
             offer_ms: 300_000,
             offer_change_ms: 500,
             offer_horizon_ms: 3_600_000,
+            clock_error_ms: 7_500_000,
             window_per_slot: 2,
             assignment_margin_ms: 60_000,
             sign_ms: 30_000,

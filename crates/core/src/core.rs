@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ayni_types::{JobId, LeaseId, NodeAddr, NodeId, Offer, Roles, TaskId, Time, limits};
-use ayni_wire::{FullLease, Hello, Message, PROTOCOL_VERSION, Signed, SignedBatch};
+use ayni_types::{JobId, LeaseId, NodeAddr, NodeId, Roles, TaskId, Time, limits};
+use ayni_wire::{FullLease, Hello, Message, PROTOCOL_VERSION, SignedBatch};
 
 use crate::audit::Draw;
 use crate::config::Config;
@@ -43,7 +43,7 @@ pub struct Core {
 
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     pub(crate) queries: BTreeMap<u64, (NodeId, Time)>,
-    pub(crate) directory: BTreeMap<NodeId, Signed<Offer>>,
+    pub(crate) directory: BTreeMap<NodeId, Known>,
 
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) running: BTreeSet<JobId>,

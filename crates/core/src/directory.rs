@@ -4,6 +4,7 @@ use ayni_types::{NodeId, Offer, limits};
 use ayni_wire::{Message, Query, Signed};
 
 use crate::core::Core;
+use crate::market::Known;
 
 impl Core {
     /// Keeps a node's own offer.
@@ -11,18 +12,19 @@ impl Core {
         if !self.config.roles.directory || signed.body.node != from {
             return;
         }
-        let known = self.directory.get(&from).map(|o| o.body.sequence);
-        if known.is_some_and(|k| k >= signed.body.sequence) || !self.offer_is_sane(&signed) {
+        let known = self.directory.get(&from).map(|k| k.signed.body.sequence);
+        if known.is_some_and(|k| k >= signed.body.sequence) {
             return;
         }
+        let Some(until) = self.offer_ends(&signed) else { return };
         if known.is_none() && self.directory.len() >= limits::DIRECTORY_OFFERS_MAX {
             let now = self.now;
-            self.directory.retain(|_, o| o.body.expires > now);
+            self.directory.retain(|_, k| k.until > now);
             if self.directory.len() >= limits::DIRECTORY_OFFERS_MAX {
                 return;
             }
         }
-        self.directory.insert(from, signed.clone());
+        self.directory.insert(from, Known { taken: 0, until, signed: signed.clone() });
         if self.wants_offers() {
             self.learn_offer(signed);
             self.market_dirty = true;
@@ -37,9 +39,9 @@ impl Core {
         offers.extend(self.own_offer());
         let mut seen = 0;
         if self.config.roles.directory {
-            for signed in self.directory.values() {
+            for Known { signed, until, .. } in self.directory.values() {
                 let offer = &signed.body;
-                if offer.expires <= self.now
+                if *until <= self.now
                     || offer.node == from
                     || offer.memory_bytes < query.memory_bytes
                     || !offer.engines.contains(&query.engine)

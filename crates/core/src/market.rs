@@ -69,6 +69,8 @@ pub(crate) struct Work {
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) signed: Signed<Offer>,
+    /// When it ends by our clock.
+    pub(crate) until: Time,
     /// Slots taken by us since the offer was made.
     pub(crate) taken: u32,
 }
@@ -137,10 +139,11 @@ impl Core {
             let out = self.chance.below(directories.len() as u64);
             directories.swap_remove(usize::try_from(out).unwrap_or(0));
         }
+        // Whose greeting got lost may be anything: it is asked like a provider.
         let providers: Vec<NodeId> = self
             .peers
             .iter()
-            .filter(|(_, p)| p.up && p.roles.is_some_and(|r| r.provider && !r.directory))
+            .filter(|(_, p)| p.up && p.roles.is_none_or(|r| r.provider && !r.directory))
             .map(|(n, _)| *n)
             .take(64)
             .collect();
@@ -148,7 +151,7 @@ impl Core {
             self.query_peer(node);
         }
         if self.config.roles.directory {
-            let own: Vec<_> = self.directory.values().cloned().collect();
+            let own: Vec<_> = self.directory.values().map(|k| k.signed.clone()).collect();
             for offer in own {
                 self.learn_offer(offer);
             }
@@ -192,28 +195,35 @@ impl Core {
     pub(crate) fn learn_offer(&mut self, signed: Signed<Offer>) {
         let offer = &signed.body;
         let known = self.offers.get(&offer.node).map(|k| k.signed.body.sequence);
-        if offer.node == self.me
-            || known.is_some_and(|sequence| sequence >= offer.sequence)
-            || !self.offer_is_sane(&signed)
-        {
+        if offer.node == self.me || known.is_some_and(|sequence| sequence >= offer.sequence) {
             return;
         }
+        let Some(until) = self.offer_ends(&signed) else { return };
         if known.is_none() && self.offers.len() >= self.config.tuning.offers_max {
             let now = self.now;
-            self.offers.retain(|_, k| k.signed.body.expires > now);
+            self.offers.retain(|_, k| k.until > now);
             if self.offers.len() >= self.config.tuning.offers_max {
                 return;
             }
         }
-        self.offers.insert(offer.node, Known { taken: 0, signed });
+        self.offers.insert(offer.node, Known { taken: 0, until, signed });
     }
 
-    /// Sane in itself and signed by its node.
-    pub(crate) fn offer_is_sane(&self, signed: &Signed<Offer>) -> bool {
+    /// When something ends by our clock that another node made at `issued` and ends at `expires`, by
+    /// its clock: as long from now as it was to last. `None` if it is over, or its clock is too wrong.
+    pub(crate) fn ends_here(&self, issued: Time, expires: Time) -> Option<Time> {
+        let lasts_ms = expires.since_ms(issued);
+        let error_ms = self.config.tuning.clock_error_ms;
+        let over = self.now.since_ms(expires) > error_ms;
+        let early = issued.since_ms(self.now) > error_ms;
+        (lasts_ms > 0 && !over && !early).then(|| self.now.after_ms(lasts_ms))
+    }
+
+    /// When an offer ends by our clock, if it is sane in itself and signed by its node.
+    pub(crate) fn offer_ends(&self, signed: &Signed<Offer>) -> Option<Time> {
         let offer = &signed.body;
-        let horizon = self.now.after_ms(self.config.tuning.offer_horizon_ms);
-        offer.expires > self.now
-            && offer.expires <= horizon
+        let until = self.ends_here(offer.issued, offer.expires)?;
+        let sane = offer.expires.since_ms(offer.issued) <= self.config.tuning.offer_horizon_ms
             && offer.addr.node == offer.node
             && offer.addr.direct.len() <= limits::ADDRESSES_MAX
             && offer.addr.relay.as_ref().is_none_or(|r| r.len() <= limits::TEXT_BYTES_MAX)
@@ -221,7 +231,8 @@ impl Core {
             && offer.walls.len() <= 32
             && offer.build.version.len() <= limits::TEXT_BYTES_MAX
             && offer.region.as_ref().is_none_or(|r| r.len() <= 16)
-            && self.seal.verify_node(offer.node, &Signed::message(offer), &signed.signature)
+            && self.seal.verify_node(offer.node, &Signed::message(offer), &signed.signature);
+        sane.then_some(until)
     }
 
     /// Why a provider is not asked, whatever the job.
@@ -230,7 +241,7 @@ impl Core {
         if let Some(ban) = self.banned.get(&offer.node) {
             return because(format!("banned: {}", ban.reason), "look at the job's evidence");
         }
-        if offer.expires <= self.now {
+        if self.offers.get(&offer.node).is_none_or(|known| known.until <= self.now) {
             return because("its offer has expired".to_owned(), "is it still running?");
         }
         if let Some(shun) = self.shunned.get(&offer.node).filter(|s| s.until > self.now) {
@@ -291,12 +302,15 @@ impl Core {
 
     /// Why this job can't use an offer: by its first waiting task that may run there.
     pub(crate) fn offer_obstacle_for(&self, job: &Job, offer: &Offer) -> Option<Obstacle> {
-        let may =
-            |index: &&u32| job.task(**index).is_some_and(|task| task.may_run_at(Some(offer.node)));
-        let fresh = job.queue.iter().take(1).find(may);
-        let Some(index) = fresh.or_else(|| job.retry.iter().take(256).find(may)) else {
+        let may = |index: &&u32| {
+            job.task(**index).is_some_and(|task| task.may_run_at(Some(offer.node)))
+                && self.may_judge(job, **index, offer.node)
+        };
+        // Audits that wait for another provider need one hired as much as other tasks do.
+        let waiting = job.second.keys().take(64).chain(job.queue.iter().take(64));
+        let Some(index) = waiting.chain(job.retry.iter().take(256)).find(may) else {
             return Some((
-                "every task that waits has failed there before".to_owned(),
+                "every task that waits has failed there before, or was done there".to_owned(),
                 "another provider would help".to_owned(),
             ));
         };

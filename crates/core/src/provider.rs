@@ -71,6 +71,8 @@ pub(crate) struct Stale {
 #[derive(Debug)]
 pub(crate) struct Tenancy {
     pub(crate) full: FullLease,
+    /// When it ends by our clock.
+    until: Time,
     slots: Vec<SlotId>,
     free: Vec<SlotId>,
     pub(crate) work: BTreeMap<u64, TenantWork>,
@@ -263,10 +265,11 @@ impl Core {
         if provider.offer_next.as_ref().is_some_and(|o| o.body.sequence == sequence) {
             provider.offer = provider.offer_next.take();
         }
+        // Whose greeting got lost may be one; who is none ignores it.
         let directories: Vec<NodeId> = self
             .peers
             .iter()
-            .filter(|(_, p)| p.up && p.roles.is_some_and(|r| r.directory))
+            .filter(|(_, p)| p.up && p.roles.is_none_or(|r| r.directory))
             .map(|(n, _)| *n)
             .collect();
         for node in directories {
@@ -317,12 +320,14 @@ impl Core {
         self.commit(Record::LeaseGranted(full.clone()));
         self.send_gated(from, Message::LeaseGrant(full.clone()));
         let now = self.now;
+        let until = self.ends_here(full.lease.issued, full.lease.expires).unwrap_or(now);
         let Some(provider) = &mut self.provider else { return };
         provider.offer_changed = true;
         provider.tenancies.insert(
             lease,
             Tenancy {
                 full,
+                until,
                 free: slots.clone(),
                 slots,
                 work: BTreeMap::new(),
@@ -379,9 +384,8 @@ impl Core {
             Some("it asks no slots")
         } else if lease.fuel_per_second > lent.fuel_per_second {
             Some("it asks more fuel per second than is offered")
-        } else if lease.expires <= self.now
-            || lease.expires.since_ms(self.now) > LEASE_MS_MAX
-            || lease.issued > lease.expires
+        } else if self.ends_here(lease.issued, lease.expires).is_none()
+            || lease.expires.since_ms(lease.issued) > LEASE_MS_MAX
         {
             Some("it ends before it begins, or too late (are both clocks right?)")
         } else if !self.seal.verify_node(from, &Signed::message(lease), &ask.signature) {
@@ -776,7 +780,7 @@ impl Core {
         for slot in tenancy.slots {
             self.effects.push_back(Effect::CloseSlot(slot));
         }
-        let until = tenancy.full.lease.expires;
+        let until = tenancy.until.max(self.now.after_ms(self.config.tuning.lease_ms));
         for (number, (batch, sent)) in tenancy.unacked {
             if provider.stale.len() < STALE_MAX {
                 provider.stale.insert((lease, number), Stale { requester, batch, until, sent });
@@ -830,15 +834,15 @@ impl Core {
                 .down_since
                 .map_or(0, |at| now.since_ms(at))
                 .max(now.since_ms(heard).saturating_sub(tuning.silence_ms));
-            let over = now >= tenancy.full.lease.expires.after_ms(tuning.requester_grace_ms);
             let unwanted = tenancy.ending
                 && tenancy.work.is_empty()
                 && now.since_ms(tenancy.ending_since) >= tuning.requester_grace_ms;
-            if gone_ms >= tuning.requester_grace_ms || over || unwanted {
+            if gone_ms >= tuning.requester_grace_ms || unwanted {
                 dead.push(*id);
                 continue;
             }
-            if now >= tenancy.full.lease.expires && !tenancy.ending {
+            // Nothing new from then on; what was taken before is finished.
+            if now >= tenancy.until && !tenancy.ending {
                 tenancy.ending = true;
                 tenancy.ending_since = now;
             }
@@ -985,9 +989,12 @@ impl Core {
     // --- records ---
 
     pub(crate) fn apply_granted(&mut self, full: FullLease) {
+        let error_ms = self.config.tuning.clock_error_ms;
         if let Some(provider) = &mut self.provider {
             let lease = &full.lease;
-            provider.past.insert(lease.id, (lease.requester, lease.expires));
+            // As long as its id could be asked for again, whatever the requester's clock says.
+            let until = lease.expires.after_ms(error_ms);
+            provider.past.insert(lease.id, (lease.requester, until));
             if provider.commitments.len() >= COMMITMENTS_MAX {
                 provider.commitments.pop_first();
             }

@@ -313,9 +313,9 @@ impl Core {
             } else if now.since_ms(hire.heard) >= tuning.silence_ms {
                 let silent = now.since_ms(hire.heard) / 1_000;
                 lost.push((*id, format!("silent for {silent} s")));
-            } else if now >= hire.full.lease.expires {
-                lost.push((*id, "the lease expired".to_owned()));
             } else {
+                // Nothing new from then on; what is in flight is awaited however long it takes, as its
+                // job allows.
                 let almost = hire.full.lease.expires.0.saturating_sub(tuning.lease_ms / 20);
                 let idle = now.since_ms(hire.busy) >= tuning.lease_idle_ms;
                 if hire.state == HireState::Active && (idle || now.0 >= almost) {
@@ -436,8 +436,9 @@ impl Core {
         let reachable: BTreeSet<NodeId> = self
             .offers
             .values()
+            .filter(|k| k.until > now)
             .map(|k| &k.signed.body)
-            .filter(|o| !self.banned.contains_key(&o.node) && o.expires > now)
+            .filter(|o| !self.banned.contains_key(&o.node))
             .filter(|o| self.shunned.get(&o.node).is_none_or(|s| s.until <= now.after_ms(soon)))
             .map(|o| o.node)
             .chain(self.hires.values().map(crate::market::Hire::provider))

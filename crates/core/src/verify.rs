@@ -558,7 +558,7 @@ impl Core {
                     .offers
                     .values()
                     .map(|k| &k.signed.body)
-                    .filter(|o| self.offer_obstacle(o).is_none() && o.expires > now);
+                    .filter(|o| self.offer_obstacle(o).is_none());
                 let hired = self.hires.values().map(crate::market::Hire::provider);
                 let somebody = offered.map(|o| o.node).chain(hired).any(can);
                 if !somebody && now.since_ms(*since) >= grace {

@@ -1,5 +1,9 @@
 //! A journal as a disk keeps it: what was handed over (live) and what would be there after a power
 //! cut (durable). A crash keeps all that is durable and any prefix of the rest.
+//!
+//! The unit is the batch, because the store writes each as one transaction: after a crash it is
+//! there whole or not at all. A torn batch, half a record or a flipped bit below that promise is
+//! the store's to find; a core given such records refuses to start (`tests/journal.rs`).
 
 use std::collections::VecDeque;
 
@@ -19,6 +23,8 @@ pub struct Disk {
     live: VecDeque<Batch>,
     /// Full, or otherwise refusing.
     pub broken: bool,
+    /// Refuses this batch and those after it, until it has said so.
+    pub fails_from: Option<u64>,
 }
 
 impl Disk {
@@ -26,6 +32,12 @@ impl Disk {
     pub fn append(&mut self, batch: Batch) {
         self.live.retain(|b| b.sequence < batch.sequence);
         self.live.push_back(batch);
+    }
+
+    /// Whether a batch was handed over and is not durable yet.
+    #[must_use]
+    pub fn holds(&self, sequence: u64) -> bool {
+        self.live.iter().any(|b| b.sequence == sequence)
     }
 
     /// Everything up to `sequence` becomes durable; the batches that did.
@@ -55,10 +67,11 @@ impl Disk {
     pub fn crash(&mut self, keep: usize) -> Vec<Batch> {
         let kept: Vec<Batch> = self.live.drain(..).take(keep).collect();
         self.durable.extend(kept.iter().cloned());
+        self.fails_from = None;
         kept
     }
 
-    /// A disk that lies: its last durable batch is gone. Only for planted bugs.
+    /// A disk that lies: its last durable batch is gone.
     pub fn forget_last(&mut self) {
         self.durable.pop();
     }

@@ -1,14 +1,18 @@
 //! The deterministic simulator: many cores, the same that ship, in one virtual world.
 //!
 //! ```text
-//! swarm     every knob of a world, drawn from one seed
+//! knobs     every number of a world, with its name; written to a file and read back
+//! swarm     draws them from one seed
 //! world     virtual clock, event heap, nodes, faults, the two phases
+//! clock     what a node's own clock says
 //! net       connections that are up or down, delays, partitions
 //! disk      a journal with a live and a durable image
 //! runner    a model of execution: outcomes are a pure function of the task
-//! adversary what a dishonest provider does to its own runner and messages
+//! adversary dishonest nodes, one file per strategy
 //! seal      signatures that cost little and protect nothing (the real ones are tested elsewhere)
 //! checkers  one file per promise
+//! shrink    smaller knobs that break the same promise
+//! farm      many worlds
 //! trace     a hash over everything that happened
 //! rule      apart from worlds: a Monte Carlo of the audit rule
 //! ```
@@ -18,16 +22,20 @@
 
 pub mod adversary;
 pub mod checkers;
+pub mod clock;
 pub mod disk;
+pub mod farm;
+pub mod knobs;
 pub mod net;
 pub mod prng;
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 pub mod rule;
 pub mod runner;
 pub mod seal;
+pub mod shrink;
 pub mod swarm;
 pub mod trace;
 pub mod world;
 
-pub use swarm::Knobs;
+pub use knobs::Knobs;
 pub use world::{Report, Violation, run_seed, run_world};

@@ -1,11 +1,14 @@
-//! `ayni-sim`: run one world, a farm of them, or one twice.
+//! `ayni-sim`: run one world, a farm of them, one twice, or find a smaller one that breaks too.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
+use ayni_sim::farm::{cores, farm};
+use ayni_sim::shrink::shrink;
 use ayni_sim::world::Options;
-use ayni_sim::{Knobs, Report, run_seed, run_world};
-use clap::{Parser, Subcommand};
+use ayni_sim::{Knobs, Report, run_world};
+use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
 #[command(name = "ayni-sim", about = "Simulated networks of the core that ships")]
@@ -16,26 +19,54 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Run the world of one seed and show its end.
+    /// Run one world and show its knobs and its end.
     Run {
-        /// Which.
-        #[arg(long)]
-        seed: u64,
+        #[command(flatten)]
+        world: Which,
         /// Lines of the trace to show.
         #[arg(long, default_value_t = 0)]
         lines: usize,
     },
-    /// Run many worlds, two at a time.
+    /// Run many worlds.
     Farm {
         /// As `0..1000`, the end not included.
-        #[arg(long)]
+        #[arg(long, default_value = "0..1000000000")]
         seeds: String,
+        /// Stop after so many minutes.
+        #[arg(long)]
+        minutes: Option<u64>,
+        /// Worlds at the pace of people: runs of minutes to an hour, faults for hours.
+        #[arg(long)]
+        long: bool,
+        /// Worlds at once; as many as cores if not given.
+        #[arg(long)]
+        threads: Option<usize>,
+    },
+    /// Find smaller knobs that break the same promise, and write them to a file.
+    Shrink {
+        #[command(flatten)]
+        world: Which,
+        /// Worlds to try at most.
+        #[arg(long, default_value_t = 500)]
+        tries: u32,
+        /// Where the knobs go.
+        #[arg(long, default_value = "shrunk.knobs")]
+        out: PathBuf,
     },
     /// One big job on a few providers, no faults: how much the core itself takes.
     Load {
         /// Tasks of the job.
         #[arg(long, default_value_t = 100_000)]
-        tasks: usize,
+        tasks: u64,
+    },
+    /// A crowd of nodes in one world, with faults.
+    Crowd {
+        /// Nodes; one in twenty asks.
+        #[arg(long, default_value_t = 2_000)]
+        nodes: u64,
+        /// Seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
     /// Play the audit rule, without a network, against liars; prints the tables in Markdown.
     Rule {
@@ -51,27 +82,60 @@ enum Action {
     },
     /// Run one world twice and compare the hashes.
     Replay {
-        /// Which.
-        #[arg(long)]
-        seed: u64,
+        #[command(flatten)]
+        world: Which,
     },
+}
+
+/// A world: of a seed, or of knobs in a file.
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+struct Which {
+    /// The world of this seed.
+    #[arg(long, conflicts_with = "knobs")]
+    seed: Option<u64>,
+    /// The long world of the seed.
+    #[arg(long, requires = "seed")]
+    long: bool,
+    /// The world of the knobs in this file.
+    #[arg(long)]
+    knobs: Option<PathBuf>,
+}
+
+impl Which {
+    fn knobs(&self) -> anyhow::Result<Knobs> {
+        match (&self.knobs, self.seed) {
+            (Some(path), _) => read(path),
+            (None, Some(seed)) if self.long => Ok(Knobs::long(seed)),
+            (None, seed) => Ok(Knobs::draw(seed.unwrap_or_default())),
+        }
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Knobs> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("can't read the knobs in {}", path.display()))?;
+    Knobs::parse(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
 }
 
 fn main() -> anyhow::Result<()> {
     let broken = match Arguments::parse().command {
-        Action::Run { seed, lines } => run(seed, lines),
-        Action::Farm { seeds } => farm(&seeds)?,
+        Action::Run { world, lines } => run(world.knobs()?, lines),
+        Action::Farm { seeds, minutes, long, threads } => {
+            many(&seeds, minutes, long, threads.unwrap_or_else(cores))?
+        }
+        Action::Shrink { world, tries, out } => smaller(world.knobs()?, tries, &out)?,
         Action::Load { tasks } => load(tasks),
+        Action::Crowd { nodes, seed } => crowd(nodes, seed),
         Action::Rule { seeds, providers, calibration } => rule(seeds, providers, calibration),
-        Action::Replay { seed } => replay(seed),
+        Action::Replay { world } => replay(&world.knobs()?),
     };
     std::process::exit(i32::from(broken));
 }
 
-fn run(seed: u64, lines: usize) -> bool {
-    let knobs = Knobs::draw(seed);
-    println!("{knobs:#?}");
-    let report = run_world(knobs, Options { verbose: lines > 0, planted: None });
+fn run(knobs: Knobs, lines: usize) -> bool {
+    print!("{knobs}");
+    let report = run_world(knobs, Options { verbose: lines > 0, ..Options::default() });
     for line in report.lines.iter().rev().take(lines).rev() {
         println!("{line}");
     }
@@ -81,11 +145,12 @@ fn run(seed: u64, lines: usize) -> bool {
 
 fn show(report: &Report) {
     println!(
-        "seed {}: {} events in {} virtual seconds, {} accepted, {} failed, {} crashes, {} lies \
-         found, {} run again, hash {}",
+        "seed {}: {} events in {} virtual seconds ({} of them busy), {} accepted, {} failed, {} \
+         crashes, {} lies found, {} run again, hash {}",
         report.seed,
         report.events,
         report.virtual_ms / 1_000,
+        report.busy_ms / 1_000,
         report.accepted,
         report.failed,
         report.crashes,
@@ -98,51 +163,55 @@ fn show(report: &Report) {
     }
 }
 
-fn farm(seeds: &str) -> anyhow::Result<bool> {
+fn many(seeds: &str, minutes: Option<u64>, long: bool, threads: usize) -> anyhow::Result<bool> {
     let (from, to) = seeds
         .split_once("..")
         .ok_or_else(|| anyhow::anyhow!("`{seeds}` is not a range (hint: --seeds 0..1000)"))?;
     let (from, to): (u64, u64) = (from.parse()?, to.parse()?);
     let began = Instant::now();
-    let next = AtomicU64::new(from);
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let reports: Vec<Report> = std::thread::scope(|scope| {
-        let work = || {
-            let mut reports = Vec::new();
-            loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= to {
-                    return reports;
-                }
-                let report = run_seed(seed);
-                if !report.violations.is_empty() {
-                    show(&report);
-                }
-                reports.push(report);
-            }
-        };
-        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        handles.into_iter().flat_map(|h| h.join().unwrap_or_default()).collect()
+    let at_most = minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
+    let harvest = farm(from..to, threads, at_most, |seed| {
+        let knobs = if long { Knobs::long(seed) } else { Knobs::draw(seed) };
+        let report = run_world(knobs, Options::default());
+        if !report.violations.is_empty() {
+            show(&report);
+        }
+        report
     });
-    let broken = reports.iter().filter(|r| !r.violations.is_empty()).count();
-    let sum = |f: fn(&Report) -> u64| reports.iter().map(f).sum::<u64>();
     println!(
-        "{} worlds, {} with violations; {} events, {} virtual hours, {} tasks accepted, {} failed, \
-         {} crashes, {} lies found; {:.1} s",
-        reports.len(),
-        broken,
-        sum(|r| r.events),
-        sum(|r| r.virtual_ms) / 3_600_000,
-        sum(|r| u64::from(r.accepted)),
-        sum(|r| u64::from(r.failed)),
-        sum(|r| u64::from(r.crashes)),
-        sum(|r| u64::from(r.mismatches)),
+        "{} worlds (seeds {from}..{}), {} with violations; {} events, {} virtual hours, {} of them \
+         with tasks running ({} node-hours), {} tasks accepted, {} failed, {} crashes, {} lies \
+         found; {:.0} s",
+        harvest.worlds,
+        from + harvest.worlds,
+        harvest.broken.len(),
+        harvest.events,
+        harvest.virtual_ms / 3_600_000,
+        harvest.busy_ms / 3_600_000,
+        harvest.busy_node_ms / 3_600_000,
+        harvest.accepted,
+        harvest.failed,
+        harvest.crashes,
+        harvest.mismatches,
         began.elapsed().as_secs_f64(),
     );
-    Ok(broken > 0)
+    Ok(!harvest.broken.is_empty())
 }
 
-fn load(tasks: usize) -> bool {
+fn smaller(knobs: Knobs, tries: u32, out: &Path) -> anyhow::Result<bool> {
+    let Some(found) = shrink(knobs, Options::default(), tries) else {
+        println!("this world breaks no promise");
+        return Ok(false);
+    };
+    std::fs::write(out, found.knobs.to_string())
+        .with_context(|| format!("can't write {}", out.display()))?;
+    print!("{}", found.knobs);
+    show(&found.report);
+    println!("{} worlds tried; again:\n  ayni-sim run --knobs {}", found.tried, out.display());
+    Ok(true)
+}
+
+fn load(tasks: u64) -> bool {
     let began = Instant::now();
     let report = run_world(Knobs::load(tasks), Options::default());
     let seconds = began.elapsed().as_secs_f64();
@@ -167,8 +236,25 @@ fn rule(seeds: u64, providers: usize, calibration: bool) -> bool {
     false
 }
 
-fn replay(seed: u64) -> bool {
-    let (first, second) = (run_seed(seed), run_seed(seed));
+fn crowd(nodes: u64, seed: u64) -> bool {
+    let began = Instant::now();
+    let report = run_world(Knobs::crowd(seed, nodes), Options::default());
+    show(&report);
+    let memory = peak_mebibytes().map_or(String::new(), |m| format!(", {m} MiB at most"));
+    println!("{nodes} nodes: {:.1} s{memory}", began.elapsed().as_secs_f64());
+    !report.violations.is_empty()
+}
+
+/// The most memory that this process ever held, where the system says so.
+fn peak_mebibytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kibibytes| kibibytes / 1_024)
+}
+
+fn replay(knobs: &Knobs) -> bool {
+    let first = run_world(knobs.clone(), Options::default());
+    let second = run_world(knobs.clone(), Options::default());
     println!("{}\n{}", first.hash, second.hash);
     first.hash != second.hash
 }

@@ -1,10 +1,15 @@
 //! Connections between nodes: up or down, in order while up, everything in flight lost when one
 //! goes down. Partitions cut pairs of nodes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use ayni_wire::Message;
 
 /// A pair of nodes, lower number first.
 pub type Pair = (usize, usize);
+
+/// Messages remembered per direction, to be said again over the next connection.
+const RECENT_MAX: usize = 4;
 
 /// The pair of two nodes.
 #[must_use]
@@ -18,10 +23,11 @@ pub struct Net {
     /// Connections that are up, with a number that changes each time.
     up: BTreeMap<Pair, u64>,
     dialling: BTreeSet<Pair>,
-    /// Pairs that at least one side wants connected.
-    wanted: BTreeSet<Pair>,
+    /// Peers that at least one side wants connected, from both sides.
+    wanted: BTreeMap<usize, BTreeSet<usize>>,
     cut: BTreeSet<Pair>,
     last: BTreeMap<(usize, usize), u64>,
+    recent: BTreeMap<(usize, usize), VecDeque<Message>>,
     epochs: u64,
 }
 
@@ -34,8 +40,9 @@ impl Net {
 
     /// Somebody wants this connection; true if a dial has to be made.
     pub fn want(&mut self, a: usize, b: usize) -> bool {
+        self.wanted.entry(a).or_default().insert(b);
+        self.wanted.entry(b).or_default().insert(a);
         let pair = pair(a, b);
-        self.wanted.insert(pair);
         !self.up.contains_key(&pair) && self.dialling.insert(pair)
     }
 
@@ -61,22 +68,26 @@ impl Net {
     /// The peers a node is connected to.
     #[must_use]
     pub fn peers_of(&self, node: usize) -> Vec<usize> {
-        let other = |&(a, b): &Pair| match (a == node, b == node) {
-            (true, _) => Some(b),
-            (_, true) => Some(a),
-            _ => None,
-        };
-        self.up.keys().filter_map(other).collect()
+        let wanted = self.wanted.get(&node).into_iter().flatten().copied();
+        wanted.filter(|peer| self.up.contains_key(&pair(node, *peer))).collect()
     }
 
-    /// Connections that somebody wants and that are not up.
+    /// Peers of a node that somebody wants connected and that are not.
+    #[must_use]
+    pub fn missing_of(&self, node: usize) -> Vec<usize> {
+        let wanted = self.wanted.get(&node).into_iter().flatten().copied();
+        wanted.filter(|peer| self.is_missing(pair(node, *peer))).collect()
+    }
+
+    /// All connections that somebody wants and that are not up.
     #[must_use]
     pub fn missing(&self) -> Vec<Pair> {
-        self.wanted
-            .iter()
-            .filter(|p| !self.up.contains_key(p) && !self.dialling.contains(p))
-            .copied()
-            .collect()
+        let pairs = self.wanted.iter().flat_map(|(a, peers)| peers.iter().map(|b| (*a, *b)));
+        pairs.filter(|(a, b)| a < b && self.is_missing((*a, *b))).collect()
+    }
+
+    fn is_missing(&self, pair: Pair) -> bool {
+        !self.up.contains_key(&pair) && !self.dialling.contains(&pair)
     }
 
     /// Cuts or mends a pair.
@@ -98,5 +109,30 @@ impl Net {
         let last = self.last.entry((from, to)).or_default();
         *last = at.max(*last);
         *last
+    }
+
+    /// Nothing arrives in this direction before `at`.
+    pub fn stall(&mut self, from: usize, to: usize, at: u64) {
+        self.arrival(from, to, at);
+    }
+
+    /// Keeps a message, to be said again over the next connection.
+    pub fn remember(&mut self, from: usize, to: usize, message: &Message) {
+        let recent = self.recent.entry((from, to)).or_default();
+        if recent.len() == RECENT_MAX {
+            recent.pop_front();
+        }
+        recent.push_back(message.clone());
+    }
+
+    /// What was said last in this direction.
+    #[must_use]
+    pub fn recent(&self, from: usize, to: usize) -> Vec<Message> {
+        self.recent.get(&(from, to)).into_iter().flatten().cloned().collect()
+    }
+
+    /// The process of a node is gone, and what it would have said again with it.
+    pub fn forget_recent(&mut self, node: usize) {
+        self.recent.retain(|(from, _), _| *from != node);
     }
 }

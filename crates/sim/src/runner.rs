@@ -2,7 +2,8 @@
 //! depends on the machine; a fault depends on both.
 //!
 //! The first argument of a task says what kind it is: `ok`, `slow`, `traps`, `never` (each machine
-//! kills it), or `picky` (a third of the machines crash on it).
+//! kills it), or `picky` (a third of the machines crash on it). The third, if there is one, says how
+//! many times as long it takes.
 
 use ayni_core::Ran;
 use ayni_types::{
@@ -20,6 +21,8 @@ pub fn truth(task: &TaskSpec) -> Option<Outcome> {
         "never" => return None,
         _ => 50_000_000 + u64::from(id.0[0]) * 10_000_000,
     };
+    let stretch = task.args.get(2).and_then(|a| a.parse().ok()).unwrap_or(1);
+    let fuel = fuel.saturating_mul(stretch).min(task.limits.fuel.0);
     let end = if kind == "traps" { End::Trap(TrapCode::Unreachable) } else { End::Exit(0) };
     let blob = |name: &[u8]| {
         let bytes = [name, &id.0].concat();

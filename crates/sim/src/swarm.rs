@@ -1,175 +1,218 @@
-//! Every knob of a world, drawn from its seed. Each kind of fault is often off altogether, so that
-//! some worlds are hit by one thing very hard.
+//! Draws a world from its seed. Each kind of fault is often off altogether, so that some worlds
+//! are hit by one thing very hard; liars come in all kinds, alone, in pairs or as a ring.
 
-use crate::adversary::Strategy;
+use crate::adversary::{self, Liar, Role};
+use crate::knobs::{Knobs, size};
 use crate::prng::Prng;
-
-/// The knobs.
-#[derive(Debug, Clone)]
-pub struct Knobs {
-    /// The seed they came from.
-    pub seed: u64,
-    /// Nodes that ask; the first of all nodes.
-    pub requesters: usize,
-    /// Nodes that provide; all others.
-    pub providers: usize,
-    /// Whether the first requester is a directory (else the first provider is).
-    pub directory_at_home: bool,
-    /// Jobs of all requesters together.
-    pub jobs: usize,
-    /// Tasks per job.
-    pub tasks: usize,
-    /// Percent of tasks that are not simply `ok`.
-    pub odd_tasks_percent: u64,
-    /// Percent of tasks that equal an earlier one.
-    pub repeated_percent: u64,
-    /// Audit rate in millionths.
-    pub audit_ppm: u32,
-    /// Jobs also run at home.
-    pub home: bool,
-    /// Home slots of requesters.
-    pub home_slots: u32,
-    /// Slots of providers at most.
-    pub slots_max: u64,
-    /// Longest delay of a message in milliseconds.
-    pub delay_ms_max: u64,
-    /// Longest delay of the journal in milliseconds.
-    pub disk_ms_max: u64,
-    /// Percent of a second's slices at which some node crashes.
-    pub crash_percent: u64,
-    /// The same for cutting a pair of nodes.
-    pub cut_percent: u64,
-    /// The same for a connection that breaks.
-    pub break_percent: u64,
-    /// The same for a journal that fails for a while.
-    pub disk_fail_percent: u64,
-    /// The same for pausing a provider.
-    pub pause_percent: u64,
-    /// The same for draining a provider (it restarts afterwards).
-    pub drain_percent: u64,
-    /// Percent of runs that fault for no reason.
-    pub machine_fault_percent: u64,
-    /// Percent of fetches that fail.
-    pub fetch_fail_percent: u64,
-    /// Dishonest nodes and what they do.
-    pub liars: Vec<(usize, Strategy)>,
-    /// A job is cancelled on the way.
-    pub cancel: bool,
-    /// Jobs are submitted open and closed later.
-    pub open: bool,
-    /// How long faults last in milliseconds.
-    pub fault_phase_ms: u64,
-}
 
 impl Knobs {
     /// Draws a world.
     #[must_use]
     pub fn draw(seed: u64) -> Self {
         let mut p = Prng::new(seed, "swarm");
-        let often = |p: &mut Prng, on: u64, high: u64| {
-            if p.percent(on) { p.between(1, high) } else { 0 }
-        };
         let requesters = if p.percent(25) { 2 } else { 1 };
-        let providers = usize::try_from(p.between(1, 10)).unwrap_or(1);
-        let liars = if providers > 1 && p.percent(35) { 1 + usize::from(p.percent(30)) } else { 0 };
-        let liars = (0..liars.min(providers - 1))
-            .map(|at| {
-                let strategy = match p.below(8) {
-                    0 => Strategy::WrongPrice,
-                    1 => Strategy::TwoRoots,
-                    2 => Strategy::NeverSigns,
-                    3 => Strategy::ForeignKey,
-                    _ => Strategy::WrongOutcome { percent: p.between(5, 100) },
-                };
-                (requesters + at, strategy)
-            })
-            .collect();
-        let faults = p.percent(75);
-        let mut fault = |on: u64, high: u64| if faults { often(&mut p, on, high) } else { 0 };
-        let (crash_percent, cut_percent) = (fault(50, 12), fault(40, 15));
-        let (break_percent, disk_fail_percent) = (fault(40, 20), fault(25, 6));
-        let (pause_percent, drain_percent) = (fault(25, 8), fault(20, 5));
-        let (machine_fault_percent, fetch_fail_percent) = (fault(30, 10), fault(30, 15));
-        Self {
+        let mut knobs = Self {
             seed,
             requesters,
-            providers,
-            directory_at_home: p.percent(50),
-            jobs: usize::try_from(p.between(1, 3)).unwrap_or(1).max(requesters),
-            tasks: usize::try_from(match p.below(4) {
+            providers: p.between(1, 10),
+            directory_at_home: u64::from(p.percent(50)),
+            jobs: p.between(1, 3).max(requesters),
+            tasks: match p.below(4) {
                 0 => p.between(1, 4),
                 1 | 2 => p.between(1, 60),
                 _ => p.between(1, 200),
-            })
-            .unwrap_or(1),
+            },
             odd_tasks_percent: often(&mut p, 50, 20),
             repeated_percent: often(&mut p, 30, 30),
+            blinded_percent: if p.percent(15) { 50 } else { 0 },
             audit_ppm: match p.below(3) {
                 0 => 0,
                 1 => 1_000_000,
                 _ => 100_000,
             },
-            home: p.percent(30),
-            home_slots: u32::try_from(p.between(1, 4)).unwrap_or(1),
+            home: u64::from(p.percent(30)),
+            home_slots: p.between(1, 4),
             slots_max: p.between(1, 6),
+            stretch: 1,
             delay_ms_max: p.between(1, 250),
             disk_ms_max: p.between(1, 60),
-            crash_percent,
-            cut_percent,
-            break_percent,
-            disk_fail_percent,
-            pause_percent,
-            drain_percent,
-            machine_fault_percent,
-            fetch_fail_percent,
-            liars,
-            cancel: p.percent(15),
-            open: p.percent(25),
-            fault_phase_ms: if faults { p.between(5_000, 60_000) } else { 0 },
+            cancel: u64::from(p.percent(15)),
+            open: u64::from(p.percent(25)),
+            ..Self::default()
+        };
+        knobs.draw_faults(&mut p);
+        knobs.draw_rule(&mut Prng::new(seed, "rule"));
+        knobs.draw_liars(&mut Prng::new(seed, "liars"));
+        knobs
+    }
+
+    fn draw_faults(&mut self, p: &mut Prng) {
+        if !p.percent(75) {
+            return;
         }
+        self.crash_percent = often(p, 50, 12);
+        self.cut_percent = often(p, 40, 15);
+        self.break_percent = often(p, 40, 20);
+        self.disk_fail_percent = often(p, 25, 6);
+        self.pause_percent = often(p, 25, 8);
+        self.drain_percent = often(p, 20, 5);
+        self.freeze_percent = often(p, 25, 6);
+        self.machine_fault_percent = often(p, 30, 10);
+        self.fetch_fail_percent = often(p, 30, 15);
+        self.ghost_percent = often(p, 30, 60);
+        self.repeat_percent = often(p, 30, 60);
+        self.lost_sync_percent = often(p, 15, 50);
+        self.skew_ms_max = match p.below(4) {
+            0 => p.between(1_000, 60_000),
+            1 => 3_600_000,
+            _ => 0,
+        };
+        self.fault_phase_ms = p.between(5_000, 60_000);
+    }
+
+    fn draw_rule(&mut self, p: &mut Prng) {
+        if p.percent(40) {
+            self.by_rule = 1;
+            self.error_ppm = if p.percent(30) { p.between(100, 50_000) } else { 0 };
+            self.gain = if p.percent(20) { p.between(1, 10_000) } else { 0 };
+            self.stake = if p.percent(50) { p.between(1, 1_000_000) } else { 0 };
+            self.hold_back = if p.percent(70) { 1_000_000_000 } else { 0 };
+        }
+        if p.percent(12) {
+            self.quorum = p.between(2, 3);
+        }
+        if p.percent(15) && self.home == 0 {
+            // Nothing runs at home: others audit.
+            self.home_slots = 0;
+        }
+    }
+
+    fn draw_liars(&mut self, p: &mut Prng) {
+        if self.providers < 2 || !p.percent(45) {
+            return;
+        }
+        let any = |p: &mut Prng, role: Role| {
+            let kinds: Vec<_> = adversary::CATALOGUE.iter().filter(|e| e.role == role).collect();
+            kinds[size(p.below(kinds.len() as u64))].name
+        };
+        let dose = |p: &mut Prng| p.between(1, 100);
+        match p.below(10) {
+            // A ring of a third of the providers, some of whom share what they know.
+            0 | 1 if self.providers >= 3 => {
+                let name = if p.percent(50) { "colludes" } else { any(p, Role::Provider) };
+                for at in 0..self.providers / 3 {
+                    self.lies(p, size(self.requesters + at), name, dose);
+                }
+            }
+            2 => {
+                // The first directory answers with nobody but the ring.
+                self.directory_at_home = 0;
+                self.providers = self.providers.max(4);
+                self.second_directory = 1;
+                self.lies(p, size(self.requesters), "eclipse", dose);
+                self.lies(p, size(self.requesters) + 1, "colludes", dose);
+            }
+            3 | 4 => {
+                self.requesters = 2;
+                self.jobs = self.jobs.max(2);
+                let name = any(p, Role::Requester);
+                if name == "blinded" {
+                    self.blinded_percent = 100;
+                }
+                self.lies(p, 1, name, dose);
+            }
+            5 => {
+                let name = any(p, Role::Network);
+                if name == "eclipse" {
+                    // Who hears of others from one directory only hears what it likes.
+                    self.second_directory = 1;
+                }
+                let at = p.below(self.requesters + self.providers);
+                self.lies(p, size(at), name, dose);
+            }
+            _ => {
+                let count = 1 + u64::from(p.percent(30));
+                for at in 0..count.min(self.providers - 1) {
+                    let name = any(p, Role::Provider);
+                    self.lies(p, size(self.requesters + at), name, dose);
+                }
+            }
+        }
+    }
+
+    fn lies(&mut self, p: &mut Prng, node: usize, name: &str, dose: impl Fn(&mut Prng) -> u64) {
+        let dose = dose(p);
+        self.liars.extend(Liar::named(node, name, dose));
+    }
+
+    /// The same world at a human pace: runs of minutes to an hour, faults for hours.
+    #[must_use]
+    pub fn long(seed: u64) -> Self {
+        let mut knobs = Self::draw(seed);
+        let mut p = Prng::new(seed, "long");
+        knobs.stretch = p.between(200, 2_000);
+        knobs.tasks = p.between(10, 60);
+        knobs.providers = knobs.providers.min(3);
+        let nodes = knobs.nodes();
+        // Spam by the second fills hours with nothing else; the short worlds have it.
+        knobs.liars.retain(|liar| liar.node < nodes && liar.name != "quote_spam");
+        if knobs.liars.iter().any(|l| l.name == "eclipse") {
+            knobs.providers = knobs.providers.max(4);
+        }
+        knobs.cancel = 0;
+        knobs
     }
 
     /// A calm world with one big job: for measuring.
     #[must_use]
-    pub fn load(tasks: usize) -> Self {
+    pub fn load(tasks: u64) -> Self {
         Self {
             requesters: 1,
             providers: 5,
             jobs: 1,
             tasks,
-            odd_tasks_percent: 0,
-            repeated_percent: 0,
             audit_ppm: 10_000,
-            home: false,
             home_slots: 2,
             slots_max: 32,
+            stretch: 1,
             delay_ms_max: 2,
             disk_ms_max: 2,
-            crash_percent: 0,
-            cut_percent: 0,
-            break_percent: 0,
-            disk_fail_percent: 0,
-            pause_percent: 0,
-            drain_percent: 0,
-            machine_fault_percent: 0,
-            fetch_fail_percent: 0,
-            liars: Vec::new(),
-            cancel: false,
-            open: false,
-            fault_phase_ms: 0,
-            ..Self::draw(0)
+            ..Self::default()
         }
     }
 
-    /// Every node runs what it says it runs.
+    /// A crowd: many requesters and providers, two directories, and faults among them.
     #[must_use]
-    pub fn is_honest(&self) -> bool {
-        self.liars.is_empty()
+    pub fn crowd(seed: u64, nodes: u64) -> Self {
+        let requesters = (nodes / 20).max(1);
+        Self {
+            seed,
+            requesters,
+            providers: (nodes - requesters).max(1),
+            directory_at_home: 1,
+            second_directory: 1,
+            jobs: requesters,
+            tasks: 100,
+            odd_tasks_percent: 3,
+            repeated_percent: 3,
+            audit_ppm: 100_000,
+            home_slots: 2,
+            slots_max: 4,
+            providers_max: 20,
+            stretch: 1,
+            delay_ms_max: 100,
+            disk_ms_max: 20,
+            crash_percent: 60,
+            cut_percent: 60,
+            break_percent: 60,
+            pause_percent: 30,
+            machine_fault_percent: 1,
+            fault_phase_ms: 30_000,
+            ..Self::default()
+        }
     }
+}
 
-    /// No task can fail but by its own fault.
-    #[must_use]
-    pub fn machines_are_sound(&self) -> bool {
-        self.machine_fault_percent == 0 && self.fetch_fail_percent == 0
-    }
+fn often(p: &mut Prng, on: u64, high: u64) -> u64 {
+    if p.percent(on) { p.between(1, high) } else { 0 }
 }

@@ -3,8 +3,6 @@
 
 use std::collections::VecDeque;
 
-use ayni_types::Time;
-
 /// Lines kept for people.
 const LINES_KEPT: usize = 400;
 
@@ -25,9 +23,9 @@ impl Trace {
     }
 
     /// Something happened at a node.
-    pub fn add(&mut self, time: Time, node: usize, kind: u8, bytes: &[u8]) {
+    pub fn add(&mut self, at_ms: u64, node: usize, kind: u8, bytes: &[u8]) {
         self.events += 1;
-        self.hasher.update(&time.0.to_be_bytes());
+        self.hasher.update(&at_ms.to_be_bytes());
         self.hasher.update(&(node as u64).to_be_bytes());
         self.hasher.update(&[kind]);
         self.hasher.update(&(bytes.len() as u64).to_be_bytes());
@@ -35,14 +33,14 @@ impl Trace {
     }
 
     /// The same in words; `line` is made only if somebody will read it.
-    pub fn say(&mut self, time: Time, node: usize, line: impl FnOnce() -> String) {
+    pub fn say(&mut self, at_ms: u64, node: usize, line: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
             if lines.len() == LINES_KEPT {
                 lines.pop_front();
             }
             lines.push_back(format!(
                 "{:>9} ms  node {node}  {}",
-                time.0 - crate::world::EPOCH_MS,
+                at_ms - crate::world::EPOCH_MS,
                 line()
             ));
         }

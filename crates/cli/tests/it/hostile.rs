@@ -11,7 +11,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use ayni_api::Client;
-use ayni_api::json::{JobRequest, LimitsJson, TaskDetail, TaskFilter, TaskJson, TaskState, Text};
+use ayni_api::json::{
+    JobRequest, LimitsJson, TaskDetail, TaskFilter, TaskJson, TaskState, Text, VerifyJson,
+};
 use ayni_types::JobId;
 
 use self::guests::{Fate, Guest};
@@ -111,7 +113,7 @@ async fn hand_in(network: &Network, guests: &[Guest]) -> Vec<(TaskDetail, Vec<u8
         open: false,
         timeout_ms: JobRequest::TIMEOUT_MS,
         deadline_ms: None,
-        audit_ppm: 0,
+        verify: VerifyJson { audit_ppm: Some(0), ..VerifyJson::default() },
         providers_max: 1,
         home: false,
         nondeterministic: false,

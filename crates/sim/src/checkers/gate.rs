@@ -1,4 +1,4 @@
-//! Promise: nothing a node signed is sent, and nothing is stated to a user, before it is durable.
+//! M6: nothing a node signed is sent, and nothing is stated to a user, before it is durable.
 //!
 //! Keeps its own index of what is durable, made from the records of the disk model alone.
 
@@ -10,7 +10,8 @@ use ayni_wire::{Message, outcome_digest};
 
 use super::Violation;
 
-const PROMISE: &str = "write-ahead gate";
+/// Its name.
+pub const PROMISE: &str = "M6 write-ahead gate";
 
 /// What one node has made durable.
 #[derive(Debug, Default)]
@@ -49,7 +50,7 @@ impl Durable {
     pub fn add(&mut self, records: &[Vec<u8>]) -> Result<(), Violation> {
         for record in records {
             let record = decode_record(0, record)
-                .map_err(|e| Violation::new("journal", format!("unreadable record: {e}")))?;
+                .map_err(|e| Violation::new("M6 journal", format!("unreadable record: {e}")))?;
             match record {
                 Record::LeaseAsked(lease) => {
                     self.asks.insert(lease.id);
@@ -61,7 +62,7 @@ impl Durable {
                     let key = (batch.header.lease, batch.header.batch);
                     if self.signed.insert(key, batch.header).is_some_and(|h| h != batch.header) {
                         let text = format!("two roots journaled for {key:?}");
-                        return Err(Violation::new("no equivocation", text));
+                        return Err(Violation::new("M6 no equivocation", text));
                     }
                 }
                 Record::BatchTaken(batch) => {
@@ -74,6 +75,9 @@ impl Durable {
                 Record::TaskAccepted(accept) => {
                     self.accepted.insert((accept.job, outcome_digest(&accept.outcome)));
                 }
+                Record::Outvoted { job, digest, .. } => {
+                    self.accepted.insert((job, digest));
+                }
                 Record::Mismatch { job, found, .. } => {
                     self.accepted.insert((job, outcome_digest(&found)));
                 }
@@ -84,7 +88,10 @@ impl Durable {
                     let times = self.ended.entry(job).or_default();
                     *times += 1;
                     if *times > 1 {
-                        return Err(Violation::new("jobs end once", format!("{job} ended twice")));
+                        return Err(Violation::new(
+                            super::j1::PROMISE,
+                            format!("{job} ended twice"),
+                        ));
                     }
                 }
                 _ => {}

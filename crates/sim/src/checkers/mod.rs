@@ -1,10 +1,25 @@
 //! One checker per promise. Each sees what a node makes durable, says and shows, and nothing of how
 //! it does it.
+//!
+//! ```text
+//! told      what the user of one requester was told (kept for J1 and J2)
+//! j1        every accepted task and job ends exactly once
+//! j2        no job is lost by a crash, and what was told is still so after it
+//! j3        when faults stop, every job settles in bounded time, and nothing is left behind
+//! r1        memory and queues stay under their limits
+//! v1        a result that counts as verified is right, and only liars are accused
+//! evidence  what a third party makes of evidence (used by V1)
+//! gate      M6: nothing signed is said, and nothing told, before it is durable
+//! ```
 
+pub mod evidence;
 pub mod gate;
-pub mod jobs;
-pub mod limits;
-pub mod truth;
+pub mod j1;
+pub mod j2;
+pub mod j3;
+pub mod r1;
+pub mod told;
+pub mod v1;
 
 /// What a checker found.
 #[derive(Debug, Clone, PartialEq, Eq)]

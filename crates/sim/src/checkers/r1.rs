@@ -1,8 +1,11 @@
-//! Promise: queues and memory stay under their stated limits.
+//! R1: queues and memory stay under their stated limits, whatever peers do.
 
 use ayni_core::Core;
 
 use super::Violation;
+
+/// Its name.
+pub const PROMISE: &str = "R1 limits hold";
 
 /// Looks at a node after it handled an event and its effects were taken.
 #[must_use]
@@ -18,7 +21,8 @@ pub fn check(core: &Core, slots: u32) -> Option<Violation> {
         ("fetches", sizes.fetches, sizes.assignments + sizes.tenant_work),
         ("leases asked or held", sizes.hires, 64),
     ];
-    limits.into_iter().find(|(_, size, max)| size > max).map(|(what, size, max)| {
-        Violation::new("limits hold", format!("{what}: {size}, at most {max}"))
-    })
+    limits
+        .into_iter()
+        .find(|(_, size, max)| size > max)
+        .map(|(what, size, max)| Violation::new(PROMISE, format!("{what}: {size}, at most {max}")))
 }

@@ -1,0 +1,82 @@
+//! False mismatch: a requester that does not want its providers to be believed. Its own machine
+//! reports something else for every audit, and it shows the world receipts that it has changed, or
+//! signed itself, as evidence.
+
+use ayni_core::{Evidence, Purpose, Seal as _};
+use ayni_wire::{ReceiptFile, batch_hash, digest, leaf_hash, merkle_root, outcome_digest};
+
+use super::{Adversary, Desk, RunSeen, Went, wrong};
+use crate::seal::SimSeal;
+
+pub(super) struct FalseMismatch;
+
+impl Adversary for FalseMismatch {
+    fn run(&mut self, seen: &RunSeen<'_>, honest: Went, _desk: &mut Desk<'_>) -> Went {
+        match honest {
+            (ms, Ok(ran)) if seen.purpose == Purpose::Audit => {
+                (ms, Ok(wrong(ran, b"what I say I found")))
+            }
+            honest => honest,
+        }
+    }
+
+    fn exhibits(
+        &mut self,
+        mut evidence: Vec<Evidence>,
+        receipts: Vec<ReceiptFile>,
+        desk: &mut Desk<'_>,
+    ) -> Vec<Evidence> {
+        for (index, honest) in (0..).zip(receipts) {
+            evidence.extend([changed(index, honest.clone()), forged(index, honest, &desk.seal)]);
+        }
+        evidence
+    }
+}
+
+fn exhibit(index: u32, claimed: ReceiptFile, found: ReceiptFile) -> Evidence {
+    Evidence {
+        index,
+        provider: claimed.lease.lease.provider,
+        time: claimed.lease.lease.issued,
+        found: found.outcome,
+        claimed,
+    }
+}
+
+fn lie(file: &mut ReceiptFile) {
+    file.outcome.stdout.digest = digest(b"a lie that nobody told");
+    file.receipt.outcome = outcome_digest(&file.outcome);
+}
+
+/// Another outcome in a receipt that was signed as it was.
+fn changed(index: u32, honest: ReceiptFile) -> Evidence {
+    let mut claimed = honest.clone();
+    lie(&mut claimed);
+    exhibit(index, claimed, honest)
+}
+
+/// A batch of one, signed by the accuser.
+fn forged(index: u32, honest: ReceiptFile, seal: &SimSeal) -> Evidence {
+    let mut claimed = honest.clone();
+    lie(&mut claimed);
+    claimed.receipt.index = 0;
+    claimed.header.count = 1;
+    claimed.header.root = merkle_root(&[leaf_hash(&claimed.receipt)]);
+    claimed.proof = Vec::new();
+    claimed.signature = seal.sign_batch(&batch_hash(&claimed.header));
+    exhibit(index, claimed, honest)
+}
+
+#[cfg(test)]
+mod tests {
+    use ayni_core::Purpose;
+
+    use super::super::bench::{Bench, is_right, task};
+
+    #[test]
+    fn its_audits_find_what_is_not_so() {
+        let mut bench = Bench::new("false_mismatch", 0);
+        assert!(!is_right(1, &bench.run_as(&task(1), Purpose::Audit, true)));
+        assert!(is_right(1, &bench.run_as(&task(1), Purpose::Home, true)));
+    }
+}

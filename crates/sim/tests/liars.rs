@@ -1,0 +1,69 @@
+//! Each strategy in a world of its own, calm but for it: what it does is felt, and breaks nothing.
+
+use ayni_sim::adversary::{CATALOGUE, Role};
+use ayni_sim::world::Options;
+use ayni_sim::{Knobs, Report, run_world};
+
+/// Signs wrong outcomes: with every result audited, it is found out.
+const WRONG_WORK: &[&str] = &[
+    "garbage",
+    "copies",
+    "stale",
+    "partial",
+    "over_reports",
+    "exhausts",
+    "lies_at_rate",
+    "one_per_window",
+    "one_big_lie",
+    "wary",
+    "colludes",
+    "new_key",
+];
+
+fn world(seed: u64, name: &str, dose: u64, role: Role) -> Report {
+    // Nodes 0 and 1 ask, 2 to 5 provide; 2 is a directory, and so is 5.
+    let node = match role {
+        Role::Provider | Role::Network => 2,
+        Role::Requester => 1,
+    };
+    let text = format!(
+        "seed {seed}\nrequesters 2\nproviders 4\nsecond_directory 1\njobs 2\ntasks 60\n\
+         audit_ppm 1000000\nhome_slots 2\nslots_max 3\nproviders_max 4\ndelay_ms_max 30\n\
+         disk_ms_max 10\nblinded_percent {}\nliar {node} {name} {dose}\n",
+        if name == "blinded" { 100 } else { 0 }
+    );
+    run_world(Knobs::parse(&text).expect("the knobs are well-formed"), Options::default())
+}
+
+#[test]
+fn nobody_breaks_a_promise_alone() {
+    for entry in CATALOGUE {
+        for seed in 0..4 {
+            let report = world(seed, entry.name, 40, entry.role);
+            let first = report.violations.first();
+            assert!(first.is_none(), "{} (seed {seed}): {}", entry.name, first.unwrap());
+            let honest_jobs_tasks = if entry.role == Role::Requester { 60 } else { 120 };
+            let ended = report.accepted + report.failed;
+            assert!(ended >= honest_jobs_tasks, "{}: {ended} tasks ended", entry.name);
+        }
+    }
+}
+
+#[test]
+fn wrong_work_is_found_when_all_is_audited() {
+    for entry in CATALOGUE.iter().filter(|entry| WRONG_WORK.contains(&entry.name)) {
+        let found: u32 =
+            (0..6).map(|seed| world(seed, entry.name, 10, entry.role).mismatches).sum();
+        assert!(found > 0, "{} was never found out", entry.name);
+    }
+}
+
+#[test]
+fn the_farm_draws_every_strategy() {
+    let drawn: Vec<&str> =
+        (0..1_500).flat_map(|seed| Knobs::draw(seed).liars).map(|liar| liar.name).collect();
+    for entry in CATALOGUE {
+        let times = drawn.iter().filter(|name| **name == entry.name).count();
+        assert!(times >= 5, "{} is drawn {times} times", entry.name);
+    }
+}
