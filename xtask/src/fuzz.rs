@@ -29,6 +29,10 @@ const FLAGS: [&str; 6] = [
 const INPUT_BYTES_MAX: usize = 4_096;
 /// Committed inputs of one target together, in bytes.
 const KEPT_BYTES_MAX: u64 = 9_000;
+/// Committed inputs of one target.
+const KEPT_INPUTS_MAX: usize = 48;
+/// Longest input that is committed, in bytes.
+const KEPT_INPUT_BYTES_MAX: u64 = 1_000;
 /// An input that takes longer is a bug: nothing here takes a thousandth of it.
 const INPUT_SECONDS_MAX: u32 = 60;
 
@@ -269,8 +273,8 @@ fn longest(folder: &Path) -> Result<usize> {
     Ok(longest)
 }
 
-/// Replaces the committed inputs of a target by the smallest that reach what the seeds do not,
-/// within the space for them.
+/// Replaces the committed inputs of a target by some that reach what the seeds do not: spread
+/// evenly over their lengths, within the space for them.
 fn keep(bin: &Path, name: &str) -> Result<()> {
     let [found, committed, seeds] = corpora(name)?;
     let merged = command::target().join("fuzz/merged").join(name);
@@ -293,10 +297,13 @@ fn keep(bin: &Path, name: &str) -> Result<()> {
             inputs.push((entry.metadata()?.len(), entry.path()));
         }
     }
+    let all = inputs.len();
+    inputs.retain(|(size, _)| *size <= KEPT_INPUT_BYTES_MAX);
     inputs.sort();
+    let step = inputs.len().div_ceil(KEPT_INPUTS_MAX).max(1);
     command::fresh_folder(&committed)?;
     let (mut bytes, mut count) = (0, 0);
-    for (size, path) in &inputs {
+    for (size, path) in inputs.iter().step_by(step) {
         if bytes + size > KEPT_BYTES_MAX {
             break;
         }
@@ -304,7 +311,7 @@ fn keep(bin: &Path, name: &str) -> Result<()> {
         count += 1;
         fs::copy(path, committed.join(path.file_name().context("an input has a name")?))?;
     }
-    say(&format!("  {name}: kept {count} of {} inputs, {bytes} bytes", inputs.len()));
+    say(&format!("  {name}: kept {count} of {all} inputs, {bytes} bytes"));
     Ok(())
 }
 
