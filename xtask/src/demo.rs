@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::command::{command, output, say, target};
 use crate::shell::{self, built, run};
-use crate::{data, python};
+use crate::{examples, python};
 
 const PROVIDERS: usize = 5;
 const HOW_IT_LIES: &str = "digit";
@@ -30,8 +30,8 @@ pub(crate) fn show(stop: bool) -> Result<()> {
     say(
         "preparing three examples: their programs, their data, and the reference tools to compare with",
     );
-    for name in data::EXAMPLES {
-        data::stage_example(name)?;
+    for name in examples::SHOWN {
+        examples::stage(name)?;
     }
     python::with_reference_tools()?;
 
@@ -54,7 +54,7 @@ pub(crate) fn show(stop: bool) -> Result<()> {
 
     title("Three jobs at once");
     let mut jobs = Vec::new();
-    for name in data::EXAMPLES {
+    for name in examples::SHOWN {
         jobs.push(Job::start(&network, &dir, name)?);
     }
     if std::io::stdin().is_terminal() {
@@ -125,7 +125,7 @@ pub(crate) fn show(stop: bool) -> Result<()> {
     println!("refused, as it must be ({status})");
 
     title("The same job again");
-    let mut again = Job::start_into(&network, &dir, data::EXAMPLES[0], "again")?;
+    let mut again = Job::start_into(&network, &dir, examples::SHOWN[0], "again")?;
     again.finish()?;
     let detail = network.job(&again.id)?;
     println!(

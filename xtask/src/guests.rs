@@ -8,11 +8,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
+use crate::apt;
 use crate::command::{self, command, output, run, say};
 
 /// Guests that are built together: a workspace of their own.
@@ -26,7 +26,11 @@ struct Guests {
 }
 
 const GUESTS: [Guests; 2] = [
-    Guests { folder: "examples", names: &["grid", "weather"], apart: true },
+    Guests {
+        folder: "examples",
+        names: &["demand", "genomes", "grid", "molecules", "traffic", "weather"],
+        apart: true,
+    },
     Guests {
         folder: "bench/guests",
         names: &["calls", "nbody", "sha256", "sieve", "sort"],
@@ -242,7 +246,7 @@ fn debian_toolchain() -> Result<Toolchain> {
              use Debian 12, where this prepares one)"
         );
     }
-    install_debian_packages()?;
+    apt::install(&DEBIAN_PACKAGES, "they build the example programs")?;
     let libc = output(command("dpkg-query").args(["-W", "-f", "${Version}", "wasi-libc"]))?;
     let linker = linker()?;
     let identity = format!(
@@ -263,44 +267,6 @@ fn debian_toolchain() -> Result<Toolchain> {
     assemble(&folder, &linker)?;
     fs::write(&stamped, stamp).with_context(|| format!("can't write `{}`", stamped.display()))?;
     Ok(Toolchain { rustc: Some(rustc), identity })
-}
-
-fn install_debian_packages() -> Result<()> {
-    let missing: Vec<&str> = DEBIAN_PACKAGES
-        .into_iter()
-        .filter(|package| {
-            !output(command("dpkg-query").args(["-W", "-f", "${Status}", package]))
-                .is_ok_and(|status| status.contains("install ok installed"))
-        })
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let is_root = output(command("id").arg("-u"))?.trim() == "0";
-    if !is_root && !command::is_installed("sudo") {
-        bail!("missing: {}\nhint: as root, apt install {}", missing.join(" "), missing.join(" "));
-    }
-    let apt = |args: &[&str]| -> Command {
-        let mut apt = if is_root { command("apt-get") } else { command("sudo") };
-        if !is_root {
-            apt.args(["-n", "apt-get"]);
-        }
-        apt.env("DEBIAN_FRONTEND", "noninteractive").args(args);
-        apt
-    };
-    say(&format!("installing {} (they build the example programs)…", missing.join(", ")));
-    let known = |package: &&str| {
-        output(command("apt-cache").args(["policy", package])).is_ok_and(|policy| {
-            policy.contains("Candidate:") && !policy.contains("Candidate: (none)")
-        })
-    };
-    if !missing.iter().all(known) {
-        say("refreshing the package lists…");
-        run(&mut apt(&["update", "-qq"]))?;
-    }
-    let mut install = apt(&["install", "-y", "-qq", "--no-install-recommends"]);
-    run(install.args(&missing))
-        .with_context(|| format!("hint: as root, apt install {}", missing.join(" ")))
 }
 
 /// The linker that comes with the Rust toolchain in use.

@@ -1,16 +1,20 @@
 //! The project's own commands.
 
+mod apt;
 mod bench;
 mod ci;
 pub mod command;
 pub mod corpus;
 mod corpus_run;
+mod daemon;
 pub mod data;
 mod demo;
+pub mod examples;
 pub mod guests;
 pub mod python;
 mod shell;
 mod test;
+mod testsuite;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,12 +28,16 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   ci                            format, lints, documents, dependencies, then every test
   gen [--check]                 make the generated files; or fail where they would change
   guests [--check | --update]   build the example programs; compare with or replace the committed
-  data                          obtain the examples' data and lay it out under target/examples
+  data [NAME…]                  obtain the examples' data (or some's) and lay it out under
+                                target/examples
   examples NAME RESULTS         compare a results folder with the ordinary tool's answer
   bench run [ROUNDS]            what metering, starting and idling cost; some minutes
   corpus                        obtain programs that others wrote; print how each is run, as JSON
   corpus --run [--heavy] [--bin DIR] [NAME…]
-                                run them five times on a network and once here; compare outcomes";
+                                run them five times on a network and once here; compare outcomes
+  corpus --ways [--heavy] [--bin DIR] [NAME…]
+                                compile them in three ways, run them here; compare outcomes
+  testsuite PATH                WebAssembly's WASI test suite (wasi-testsuite), its preview 1 cases";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -60,8 +68,13 @@ fn run(words: &[&str]) -> Result<()> {
         ["guests", "--update"] => guests::update_prebuilt()?,
         ["guests", "--check"] => println!("{:?}", guests::check_prebuilt()?),
         ["data"] => {
-            for folder in data::stage_all()? {
+            for folder in examples::stage_all()? {
                 println!("{}", folder.display());
+            }
+        }
+        ["data", names @ ..] => {
+            for name in names {
+                println!("{}", examples::stage(name)?.display());
             }
         }
         ["examples", name, results] => {
@@ -75,6 +88,10 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench", "run", rounds] => bench::run(rounds.parse()?)?,
         ["corpus"] => println!("{}", corpus::as_json()?),
         ["corpus", "--run", choice @ ..] => corpus_run::show(&corpus_run::Choice::parse(choice)?)?,
+        ["corpus", "--ways", choice @ ..] => {
+            corpus_run::show_ways(&corpus_run::Choice::parse(choice)?)?;
+        }
+        ["testsuite", folder] => testsuite::show(Path::new(folder))?,
         _ => bail!("{USAGE}"),
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! The Python side: a virtual environment with the tools that results are compared with.
 //!
 //! The environment lives under `target/venv`; what goes into it is pinned in
-//! `examples/requirements.txt`. Nothing is installed outside it.
+//! `examples/requirements.txt`, and per example where only one needs it. Nothing is installed outside it.
 
 use std::path::{Path, PathBuf};
 
@@ -36,23 +36,43 @@ pub fn interpreter() -> Result<PathBuf> {
 /// When they can't be installed.
 pub fn with_reference_tools() -> Result<PathBuf> {
     let python = interpreter()?;
-    let wanted = command::root().join("examples/requirements.txt");
-    let text = std::fs::read_to_string(&wanted)
+    install(&python, &command::root().join("examples/requirements.txt"), "installed.txt")?;
+    Ok(python)
+}
+
+/// Installs what a file pins, unless the note says that it is done.
+fn install(python: &Path, wanted: &Path, note: &str) -> Result<()> {
+    let text = std::fs::read_to_string(wanted)
         .with_context(|| format!("can't read `{}`", wanted.display()))?;
-    let installed = command::target().join("venv/installed.txt");
+    let installed = command::target().join("venv").join(note);
     if std::fs::read_to_string(&installed).is_ok_and(|done| done == text) {
-        return Ok(python);
+        return Ok(());
     }
-    say("installing pandapower, scikit-learn and numpy (the references; about 200 MB, once)…");
+    // The first line says what it is for, and how much.
+    let what = text.lines().next().unwrap_or_default().trim_start_matches(['#', ' ']);
+    say(&format!("installing {what}…"));
     command::run(
-        command(&python)
+        command(python)
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .args(["--no-deps", "--only-binary=:all:", "-r"])
-            .arg(&wanted),
+            .arg(wanted),
     )
     .context("can't install the reference tools\nhint: they need Python 3.11 or newer")?;
     std::fs::write(&installed, text)
-        .with_context(|| format!("can't write `{}`", installed.display()))?;
+        .with_context(|| format!("can't write `{}`", installed.display()))
+}
+
+/// The interpreter with the reference tools, and those of one example's own `requirements.txt` if it
+/// has one: tools so large, or so rarely wanted, that the others should not bring them along.
+///
+/// # Errors
+/// When they can't be installed.
+pub fn with_tools_of(example: &str) -> Result<PathBuf> {
+    let python = with_reference_tools()?;
+    let wanted = command::root().join("examples").join(example).join("requirements.txt");
+    if wanted.is_file() {
+        install(&python, &wanted, &format!("installed-{example}.txt"))?;
+    }
     Ok(python)
 }
 
@@ -86,8 +106,8 @@ pub fn check_example(name: &str, results: &Path) -> Result<Check> {
             results.display()
         );
     }
-    let python = with_reference_tools()?;
-    let script = crate::data::stage_example(name)?.join("check.py");
+    let python = with_tools_of(name)?;
+    let script = crate::examples::stage(name)?.join("check.py");
     let done = command(&python)
         .arg(&script)
         .arg(results)

@@ -4,15 +4,15 @@ use anyhow::Result;
 
 use crate::command::say;
 use crate::shell::{cargo, run};
-use crate::{data, guests};
+use crate::{examples, guests};
 
 /// Builds everything once, stages what the tests read, runs them all.
 pub(crate) fn all() -> Result<()> {
     say("building (the first time takes about 15 minutes on two cores)");
     run(&mut cargo(&["build", "--locked", "--workspace", "--all-targets"]))?;
     say("preparing example programs and data");
-    for name in data::EXAMPLES {
-        data::stage_example(name)?;
+    for name in examples::SHOWN {
+        examples::stage(name)?;
     }
     say("generated files are up to date");
     crate::ci::generate(true)?;

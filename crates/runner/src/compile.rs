@@ -1,7 +1,7 @@
 //! From a program to an artefact.
 //!
 //! A program that compiles slowly or to much is contained by the process's own limits (memory,
-//! file size, wall clock), which the daemon sets; nothing of a task is here while it compiles.
+//! file size, processor time), which the daemon sets; nothing of a task is here while it compiles.
 
 use ayni_types::{EngineId, Fault, FaultKind};
 use ayni_wire::runner::{CheckReport, CompileHow};

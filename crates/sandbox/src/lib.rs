@@ -10,6 +10,7 @@
 //! - [`RunResult`] what a run yields, checked
 //! - [`jail`] the inside of `ayni-jail`, which builds the walls
 
+mod allowance;
 mod cache;
 mod cgroup;
 mod channel;

@@ -5,12 +5,13 @@ use std::io::{self, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ayni_types::{Digest, EngineBuild, EngineId, Fault, FaultKind, Wall, Walls};
 use ayni_wire::runner::{CheckReport, CompileHow, Reply, Request};
 use rustix::fs::{Mode, OFlags};
 
+use crate::allowance::Allowance;
 use crate::cgroup::{Cgroups, GroupLimits};
 use crate::channel::{Channel, ChannelError};
 use crate::config::{ARTEFACT_BYTES_MAX, RUNNER_MEMORY_BYTES, SandboxConfig, SlotLimits};
@@ -218,8 +219,7 @@ impl Sandbox {
         let mut jail =
             self.inner.open(&self.inner.compile_order(self.compile_background), None).await?;
         rewind(&program)?;
-        let reply =
-            jail.ask_once(&Request::Check, &[program.as_fd()], config.compile_timeout).await;
+        let reply = jail.ask_once(&Request::Check, &[program.as_fd()], config.into()).await;
         jail.control.end().await;
         match reply? {
             Reply::Checked(report) | Reply::Invalid(report) => checked(report),
@@ -245,8 +245,7 @@ impl Sandbox {
         rewind(&program)?;
         let file = new_file(config).map_err(|e| disk_fault(&e))?;
         let request = Request::Compile { engine, how };
-        let reply =
-            jail.ask_once(&request, &[program.as_fd(), file.as_fd()], config.compile_timeout).await;
+        let reply = jail.ask_once(&request, &[program.as_fd(), file.as_fd()], config.into()).await;
         // The artefact is trusted from here on, so its writer has to be gone.
         jail.control.end().await;
         match reply? {
@@ -295,20 +294,21 @@ impl OpenJail {
         &mut self,
         request: &Request,
         descriptors: &[std::os::fd::BorrowedFd<'_>],
-        timeout: Duration,
+        allowance: Allowance,
     ) -> Result<Reply, Fault> {
         let talk = async {
             self.channel.send(request, descriptors).await?;
             self.channel.receive().await
         };
-        match tokio::time::timeout(timeout, talk).await {
-            Ok(Ok(Reply::Faulted(claimed))) => Err(runner_fault(claimed)),
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(error)) => Err(self.broken(&error).await),
-            Err(_) => {
-                let detail = format!("no answer within {} s", timeout.as_secs());
-                Err(fault(FaultKind::Timeout, &detail))
-            }
+        let said = tokio::select! {
+            biased;
+            said = talk => said,
+            fault = allowance.overdrawn(&self.control) => return Err(fault),
+        };
+        match said {
+            Ok(Reply::Faulted(claimed)) => Err(runner_fault(claimed)),
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(self.broken(&error).await),
         }
     }
 

@@ -174,7 +174,7 @@ impl fmt::Display for Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(index_only)]
 pub enum FaultKind {
-    /// Killed by the wall clock.
+    /// Killed by the wall clock, or a compilation by its limit of processor time.
     #[n(0)]
     Timeout,
     /// The machine ran out of real memory.
@@ -211,7 +211,7 @@ impl FaultKind {
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
-            Self::Timeout => "killed by the wall clock",
+            Self::Timeout => "out of time",
             Self::OutOfMemory => "out of real memory",
             Self::RunnerCrashed => "runner crashed",
             Self::InvalidProgram => "invalid program",

@@ -205,18 +205,18 @@ impl Complex {
 }
 
 /// A data frame in pandas' `split` layout, its rows in ascending order of index.
-struct Table<'a> {
-    rows: Vec<Row<'a>>,
+pub struct Table<'a> {
+    pub rows: Vec<Row<'a>>,
 }
 
-struct Row<'a> {
+pub struct Row<'a> {
     table: &'a str,
-    index: u64,
+    pub index: u64,
     cells: BTreeMap<String, Value>,
 }
 
 impl<'a> Table<'a> {
-    fn read(file: &Value, table: &'a str) -> Result<Self, String> {
+    pub fn read(file: &Value, table: &'a str) -> Result<Self, String> {
         let bad = |what: &str| format!("table `{table}` of the grid {what}");
         let text = file["_object"][table]["_object"].as_str().ok_or_else(|| bad("is missing"))?;
         let frame: Value =
@@ -249,16 +249,16 @@ impl Row<'_> {
         format!("{} {}", self.table, self.index)
     }
 
-    fn cell(&self, column: &str) -> &Value {
+    pub fn cell(&self, column: &str) -> &Value {
         self.cells.get(column).unwrap_or(&Value::Null)
     }
 
-    fn number(&self, column: &str) -> Result<f64, String> {
+    pub fn number(&self, column: &str) -> Result<f64, String> {
         let wrong = || format!("{} has no number in `{column}`", self.title());
         self.cell(column).as_f64().ok_or_else(wrong)
     }
 
-    fn bus(&self, column: &str, place: &BTreeMap<u64, usize>) -> Result<usize, String> {
+    pub fn bus(&self, column: &str, place: &BTreeMap<u64, usize>) -> Result<usize, String> {
         let wrong = || format!("{} names no bus of the grid in `{column}`", self.title());
         self.cell(column).as_u64().and_then(|bus| place.get(&bus).copied()).ok_or_else(wrong)
     }

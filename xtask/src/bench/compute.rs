@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{Spread, ms_of};
 use crate::command::{command, output, say, target};
-use crate::{data, guests};
+use crate::{examples, guests};
 
 /// The example of the runner's crate that runs them.
 pub(super) const PROGRAM: &str = "bench_engine";
@@ -41,7 +41,7 @@ type Times = BTreeMap<String, BTreeMap<u32, f64>>;
 
 /// Measures and prints; returns which bars were missed.
 pub(super) fn show(rounds: u32) -> Result<Vec<String>> {
-    let weather = data::stage_example("weather")?;
+    let weather = examples::stage("weather")?;
     say(&format!("running {} programs under 4 engines, {rounds} rounds", PROGRAMS.len()));
     let mut engine = command(target().join("debug/examples").join(PROGRAM));
     engine.arg(rounds.to_string());

@@ -6,13 +6,13 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::command::{command, output};
 use crate::corpus::CorpusCase;
+use crate::daemon;
 
 const PROVIDERS: usize = 2;
 /// Requesters that join, so executions of each case on the network.
@@ -62,31 +62,7 @@ impl Network {
     }
 
     fn join(&mut self, home: &Path, ticket: &str) -> Result<()> {
-        fs::create_dir_all(home)?;
-        let log = home.join("daemon.log");
-        let mut daemon = Command::new(&self.ayni)
-            .arg("--home")
-            .arg(home)
-            .args(["daemon", "--exit-with-parent", "--join", ticket])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(&log)?)
-            .spawn()
-            .context("can't start `ayni daemon`")?;
-        let status = loop {
-            if home.join("api.json").is_file() {
-                break None;
-            }
-            if let Some(status) = daemon.try_wait()? {
-                break Some(status);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        };
-        self.processes.push(daemon);
-        if let Some(status) = status {
-            let words = fs::read_to_string(log).unwrap_or_default();
-            bail!("`ayni daemon` did not start ({status}): {}", words.trim());
-        }
+        self.processes.push(daemon::start(&self.ayni, home, &["--join", ticket])?);
         self.requesters.push(home.to_owned());
         Ok(())
     }
@@ -102,6 +78,11 @@ impl Network {
         if verb == "run" {
             // An audit would be a sixth execution, at home, and compile there too.
             ayni.args(["--audit", "0"]);
+        }
+        if case.heavy {
+            // A requester presumes a task lost after thrice this and a minute, compiling included,
+            // and providers compile behind everything else on the machine.
+            ayni.args(["--timeout", "2h"]);
         }
         ayni.arg("-o").arg(out).arg("--").args(&case.args);
         ayni

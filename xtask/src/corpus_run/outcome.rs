@@ -36,20 +36,7 @@ impl Run {
             "`{}` ended with {end}, not with exit code 0",
             folder.display()
         );
-        for expect in &case.expect {
-            let (name, starts, whole) = match expect {
-                Expect::Stdout(text) => ("stdout".to_owned(), text.as_bytes(), true),
-                Expect::File { path, starts } => (format!("files/{path}"), *starts, false),
-            };
-            let path = folder.join(name);
-            let bytes =
-                fs::read(&path).with_context(|| format!("there is no `{}`", path.display()))?;
-            ensure!(
-                bytes.starts_with(starts) && (!whole || bytes == starts),
-                "`{}` is not what it should be",
-                path.display()
-            );
-        }
+        promised(folder, case)?;
         let word = |value: &Value, what: &str| {
             let text = value.as_str().map(str::to_owned);
             text.with_context(|| format!("`{}` gives no {what}", path.display()))
@@ -67,6 +54,24 @@ impl Run {
             wall_ms: number("wall_ms"),
         })
     }
+}
+
+/// Whether everything that a case promises is in a folder.
+pub(super) fn promised(folder: &Path, case: &CorpusCase) -> Result<()> {
+    for expect in &case.expect {
+        let (name, starts, whole) = match expect {
+            Expect::Stdout(text) => ("stdout".to_owned(), text.as_bytes(), true),
+            Expect::File { path, starts } => (format!("files/{path}"), *starts, false),
+        };
+        let path = folder.join(name);
+        let bytes = fs::read(&path).with_context(|| format!("there is no `{}`", path.display()))?;
+        ensure!(
+            bytes.starts_with(starts) && (!whole || bytes == starts),
+            "`{}` is not what it should be",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 /// Whether all runs are executions of one task with one outcome.

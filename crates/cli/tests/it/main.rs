@@ -3,6 +3,7 @@
 //! One binary, because each that links costs much. `network` starts networks by `ayni dev`.
 
 mod faults;
+mod hostile;
 mod jobs;
 mod liars;
 mod mistakes;

@@ -26,6 +26,20 @@ fn file(path: &str) -> FileSection {
     FileSection { path: path.into(), section: Section { offset: 0, bytes: 1 } }
 }
 
+/// Works without end.
+pub(crate) fn spin() -> ! {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+/// Waits without end.
+pub(crate) fn sleep() -> ! {
+    loop {
+        std::thread::sleep(std::time::Duration::from_secs(3_600));
+    }
+}
+
 /// Answers a `Run` with the lie called `name`.
 pub(crate) fn send_forged(name: &str, context: &Context) {
     let output = &context.output;
@@ -105,12 +119,8 @@ pub(crate) fn send_forged(name: &str, context: &Context) {
             let got = receive().map(|(request, fds)| format!("{request:?} {} fds", fds.len()));
             finish(output, &got.unwrap_or_default());
         }
-        "says nothing" => loop {
-            std::thread::sleep(std::time::Duration::from_secs(3_600));
-        },
-        "spins" => loop {
-            std::hint::spin_loop();
-        },
+        "says nothing" => sleep(),
+        "spins" => spin(),
         "exits" => std::process::exit(3),
         "last words" => {
             eprintln!("{}the disk of the machine is odd", "noise ".repeat(100_000));

@@ -101,6 +101,14 @@ fn serve() {
                 let mut program = File::from(descriptors.remove(0));
                 let mut bytes = Vec::new();
                 program.read_to_end(&mut bytes).unwrap();
+                match bytes.as_slice() {
+                    b"compiles without end" => forge::spin(),
+                    b"never compiles" => forge::sleep(),
+                    b"is starved while it compiles" => {
+                        std::thread::sleep(std::time::Duration::from_secs(4));
+                    }
+                    _ => {}
+                }
                 if bytes == b"forge: wrong length" {
                     bytes.pop();
                     artefact.write_all(b"xx").unwrap();

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::future::pending;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ayni_sandbox::{RunResult, Sandbox, SandboxConfig, SandboxError};
-use ayni_types::{Digest, FaultKind, Wall};
+use ayni_types::{Digest, EngineId, FaultKind, Wall};
+use ayni_wire::runner::CompileHow;
 
 use crate::help::{Bench, LIMITS, config, hostile, order, stdout};
 
@@ -232,6 +233,33 @@ async fn memory_above_the_limit_is_a_fault_of_memory_where_a_cgroup_counts() {
         Ok(said) if !counted => assert!(said.starts_with("refused: "), "{said}"),
         other => panic!("counted: {counted}, ended: {other:?}"),
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compilation_is_ended_for_what_it_takes_and_not_for_being_starved() {
+    let turn = Bench::new().await;
+    let folder = turn.folder.path();
+    let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3_600));
+    let compile = |cpu, wall, script: &'static str| async move {
+        let config =
+            SandboxConfig { compile_cpu_max: cpu, compile_wall_max: wall, ..config(folder) };
+        let mut program = tempfile::tempfile().unwrap();
+        program.write_all(script.as_bytes()).unwrap();
+        let sandbox = Sandbox::new(config).await.unwrap();
+        let how = CompileHow::Optimised;
+        sandbox.compile(program.into(), EngineId::wasi1(), how).await.map(|made| made.unwrap())
+    };
+    // A bomb: the wall clock would have let it work for an hour.
+    let fault = compile(second, hour, "compiles without end").await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Timeout, "{fault}");
+    assert!(fault.detail.contains("of processor time, 1.0 s are allowed; hint: "), "{fault}");
+    // Four times as long on the wall clock as its processor time, and nothing is wrong with it.
+    let made = compile(second, hour, "is starved while it compiles").await.unwrap();
+    assert!(made.compile_ms >= 4_000, "{} ms", made.compile_ms);
+    // One that hangs: it would never use up its processor time.
+    let fault = compile(hour, second, "never compiles").await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Timeout, "{fault}");
+    assert!(fault.detail.contains("within 1.0 s of wall clock"), "{fault}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
