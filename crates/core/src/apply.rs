@@ -5,7 +5,7 @@ use ayni_types::{JobId, NodeId, Outcome, TaskSpec, Time};
 use ayni_wire::{ReceiptFile, leaf_hash, merkle_proof, task_id};
 
 use crate::core::Core;
-use crate::job::{Accepted, Audit, Contested, Evidence, Job, Phase, Task};
+use crate::job::{Accepted, Attempt, Audit, Contested, Evidence, Job, Phase, Task};
 use crate::journal::{AcceptRecord, ReceiptAt, digest_of};
 use crate::market::Ban;
 
@@ -103,11 +103,23 @@ impl Core {
 
     /// An opinion on a task that needs several to agree.
     pub(crate) fn apply_voted(&mut self, record: AcceptRecord) {
+        let (recovering, now) = (self.recovering, self.now);
         let Some(job) = self.jobs.get_mut(&record.job) else { return };
         let (Some(provider), Some(receipt)) = (record.provider, record.receipt) else { return };
         job.opinions = job.opinions.saturating_add(record.price.0);
         let Some(task) = job.task_mut(record.index) else { return };
         let digest = digest_of(&record.outcome);
+        if recovering {
+            // Attempts are not journaled; that somebody answered must not be forgotten. Those who may
+            // answer too have from now on to be found again.
+            task.remember(Attempt {
+                provider: Some(provider),
+                assigned: record.time,
+                ended: Some(now),
+                outcome: Some(digest),
+                fault: None,
+            });
+        }
         task.votes.push(Contested { outcome: record.outcome, digest, provider, receipt });
         if task.live.is_empty() && matches!(task.phase, Phase::Queued | Phase::Running) {
             task.phase = Phase::Queued;

@@ -325,9 +325,16 @@ impl Job {
     pub(crate) fn enqueue(&mut self, index: u32) {
         let Some(task) = self.tasks.get_mut(index as usize) else { return };
         task.phase = Phase::Queued;
-        if task.has_history() {
+        self.line_up(index);
+    }
+
+    /// Puts a task into one of the two lists, and out of the other: it may have got a history since.
+    fn line_up(&mut self, index: u32) {
+        if self.task(index).is_some_and(Task::has_history) {
+            self.queue.remove(&index);
             self.retry.insert(index);
         } else {
+            self.retry.remove(&index);
             self.queue.insert(index);
         }
     }
@@ -367,8 +374,7 @@ impl Job {
         let most = task.votes.iter().map(|v| task.votes.iter().filter(|o| o.digest == v.digest));
         let most = most.map(Iterator::count).max().unwrap_or(0);
         if quorum > 1 && most + task.live.len() < quorum {
-            let list = if task.has_history() { &mut self.retry } else { &mut self.queue };
-            list.insert(index);
+            self.line_up(index);
         }
     }
 
