@@ -224,7 +224,11 @@ pub const CATALOGUE: &[Entry] = &[
     entry("foreign_key", Role::Provider, |_| Box::new(foreign_key::ForeignKey)),
     entry("stalls", Role::Provider, |dose| Box::new(stalls::Stalls { percent: dose })),
     entry("ransom", Role::Provider, |_| Box::new(ransom::Ransom::default())),
-    entry("false_mismatch", Role::Requester, |_| Box::new(false_mismatch::FalseMismatch)),
+    entry(
+        "false_mismatch",
+        Role::Requester,
+        |_| Box::new(false_mismatch::FalseMismatch::default()),
+    ),
     entry("retries_free", Role::Requester, |_| Box::new(retries_free::RetriesFree::default())),
     entry("cancels_late", Role::Requester, |dose| Box::new(cancels_late::CancelsLate::new(dose))),
     entry("duplicates", Role::Requester, |_| Box::new(duplicates::Duplicates::default())),

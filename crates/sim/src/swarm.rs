@@ -153,12 +153,13 @@ impl Knobs {
         knobs.stretch = p.between(200, 2_000);
         knobs.tasks = p.between(10, 60);
         knobs.providers = knobs.providers.min(3);
-        let nodes = knobs.nodes();
-        // Spam by the second fills hours with nothing else; the short worlds have it.
-        knobs.liars.retain(|liar| liar.node < nodes && liar.name != "quote_spam");
         if knobs.liars.iter().any(|l| l.name == "eclipse") {
             knobs.providers = knobs.providers.max(4);
         }
+        // Somebody honest must be left: who has banned everybody waits, and rightly so. And spam by
+        // the second fills hours with nothing else; the short worlds have it.
+        let last = knobs.nodes() - 1;
+        knobs.liars.retain(|liar| liar.node < last && liar.name != "quote_spam");
         knobs.cancel = 0;
         knobs
     }

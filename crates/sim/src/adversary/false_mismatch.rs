@@ -1,16 +1,58 @@
 //! False mismatch: a requester that does not want its providers to be believed. Its own machine
 //! reports something else for every audit, and it shows the world receipts that it has changed, or
-//! signed itself, as evidence.
+//! signed itself, as evidence, and tells everybody that they signed two roots.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use ayni_core::{Evidence, Purpose, Seal as _};
-use ayni_wire::{ReceiptFile, batch_hash, digest, leaf_hash, merkle_root, outcome_digest};
+use ayni_types::{LeaseId, NodeId};
+use ayni_wire::{
+    FullLease, Message, ReceiptFile, SignedHeader, TwoRoots, batch_hash, digest, leaf_hash,
+    merkle_root, outcome_digest,
+};
 
-use super::{Adversary, Desk, RunSeen, Went, wrong};
+use super::{Adversary, Deed, Desk, RunSeen, Went, wrong};
 use crate::seal::SimSeal;
 
-pub(super) struct FalseMismatch;
+#[derive(Default)]
+pub(super) struct FalseMismatch {
+    known: BTreeSet<NodeId>,
+    leases: BTreeMap<LeaseId, FullLease>,
+    proofs: Vec<TwoRoots>,
+}
 
 impl Adversary for FalseMismatch {
+    fn hear(&mut self, from: NodeId, message: &Message, desk: &mut Desk<'_>) -> Vec<Deed> {
+        self.known.insert(from);
+        match message {
+            Message::LeaseGrant(full) => {
+                self.leases.insert(full.lease.id, full.clone());
+            }
+            Message::Batch(batch) if self.proofs.len() < 8 => {
+                if let Some(lease) = self.leases.get(&batch.header.lease) {
+                    // A second root that the provider never signed.
+                    let mut header = batch.header;
+                    header.root = digest(b"another root");
+                    let signature = desk.seal.sign_batch(&batch_hash(&header));
+                    self.proofs.push(TwoRoots {
+                        lease: lease.clone(),
+                        first: SignedHeader { header: batch.header, signature: batch.signature },
+                        second: SignedHeader { header, signature },
+                    });
+                }
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn idle(&mut self, _desk: &mut Desk<'_>) -> Vec<Deed> {
+        let Some(proof) = self.proofs.pop() else { return Vec::new() };
+        let say =
+            |node: &NodeId| Deed::Say(*node, Box::new(Message::TwoRoots(Box::new(proof.clone()))));
+        self.known.iter().map(say).collect()
+    }
+
     fn run(&mut self, seen: &RunSeen<'_>, honest: Went, _desk: &mut Desk<'_>) -> Went {
         match honest {
             (ms, Ok(ran)) if seen.purpose == Purpose::Audit => {
@@ -70,8 +112,22 @@ fn forged(index: u32, honest: ReceiptFile, seal: &SimSeal) -> Evidence {
 #[cfg(test)]
 mod tests {
     use ayni_core::Purpose;
+    use ayni_wire::Message;
 
-    use super::super::bench::{Bench, is_right, task};
+    use super::super::Deed;
+    use super::super::bench::{Bench, batch, is_right, lease, task};
+
+    #[test]
+    fn it_tells_of_roots_that_nobody_signed() {
+        let mut bench = Bench::new("false_mismatch", 0);
+        bench.hear(&Message::LeaseGrant(lease()));
+        bench.hear(&Message::Batch(batch(1)));
+        let deeds = bench.idle();
+        let [Deed::Say(_, said)] = deeds.as_slice() else { panic!("{deeds:?}") };
+        let Message::TwoRoots(proof) = &**said else { panic!("{said:?}") };
+        assert_ne!(proof.first.header.root, proof.second.header.root);
+        assert!(proof.culprit().is_err());
+    }
 
     #[test]
     fn its_audits_find_what_is_not_so() {
