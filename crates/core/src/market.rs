@@ -399,7 +399,7 @@ impl Core {
     fn ask(&mut self, node: NodeId, slots: u32) {
         let Some(known) = self.offers.get(&node) else { return };
         let offer = known.signed.body.clone();
-        let id = LeaseId(self.chance.id());
+        let id = fresh_lease_id(self.chance.id(), self.now);
         let lease = Lease {
             id,
             requester: self.me,
@@ -664,6 +664,20 @@ impl Core {
             holders: Vec::new(),
         }))
     }
+}
+
+/// A lease's id begins with the time of its issue (48 bits of milliseconds), so that a provider need
+/// not remember for ever which ids were used.
+fn fresh_lease_id(mut drawn: [u8; 16], issued: Time) -> LeaseId {
+    drawn[..6].copy_from_slice(&issued.0.to_be_bytes()[2..]);
+    LeaseId(drawn)
+}
+
+/// The time of issue that an id carries.
+pub(crate) fn issue_of(id: LeaseId) -> Time {
+    let mut bytes = [0; 8];
+    bytes[2..].copy_from_slice(&id.0[..6]);
+    Time(u64::from_be_bytes(bytes))
 }
 
 /// Whether every part of `price` is at most that of `max`.

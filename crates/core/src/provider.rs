@@ -22,7 +22,7 @@ use crate::effect::{Effect, FetchId, FetchWhat, Purpose, RunId, SlotId};
 use crate::event::{CommandError, CommandId, FetchFailure, PauseReason, Ran, Reply};
 use crate::gate::Then;
 use crate::journal::Record;
-use crate::market::{too_slow, within};
+use crate::market::{issue_of, too_slow, within};
 
 /// Everything a provider holds.
 #[derive(Debug)]
@@ -106,6 +106,8 @@ pub(crate) enum TenantState {
     Running { run: RunId, slot: SlotId, compiling: bool },
 }
 
+/// Leases issued longer ago, or later, than this by our clock are refused.
+const ISSUED_WITHIN_MS: u64 = 3 * 3_600_000;
 /// Commitments of leases that are remembered.
 const COMMITMENTS_MAX: usize = 1_024;
 /// Answers kept per lease.
@@ -390,6 +392,10 @@ impl Core {
             Some("it ends before it begins, or too late (are both clocks right?)")
         } else if !self.seal.verify_node(from, &Signed::message(lease), &ask.signature) {
             Some("its signature does not match")
+        } else if issue_of(lease.id) != lease.issued {
+            Some("its id does not begin with its time of issue")
+        } else if lease.issued.0.abs_diff(self.now.0) > ISSUED_WITHIN_MS {
+            Some("it was issued at another time (are both clocks right?)")
         } else if provider.past.contains_key(&lease.id) || self.hires.contains_key(&lease.id) {
             Some("its id was used before")
         } else {
@@ -992,8 +998,10 @@ impl Core {
         let error_ms = self.config.tuning.clock_error_ms;
         if let Some(provider) = &mut self.provider {
             let lease = &full.lease;
-            // As long as its id could be asked for again, whatever the requester's clock says.
+            // As long as its id could be asked for again, whatever the requester's clock says: two
+            // leases of one id would make two honest batches look like two roots for one number.
             let until = lease.expires.after_ms(error_ms);
+            let until = until.max(lease.issued.after_ms(2 * ISSUED_WITHIN_MS));
             provider.past.insert(lease.id, (lease.requester, until));
             if provider.commitments.len() >= COMMITMENTS_MAX {
                 provider.commitments.pop_first();

@@ -270,7 +270,12 @@ impl Core {
             |node, message, signature| self.seal.verify_node(node, message, signature),
         );
         let Ok(culprit) = culprit else { return };
-        if culprit == self.me || self.banned.contains_key(&culprit) {
+        // Anyone can make identities and convict them: what is kept and passed on is about nodes
+        // that this one has met.
+        let met = self.peers.contains_key(&culprit)
+            || self.offers.contains_key(&culprit)
+            || self.leases.values().any(|l| l.lease.provider == culprit);
+        if culprit == self.me || self.banned.contains_key(&culprit) || !met {
             return;
         }
         let time = self.now;

@@ -1,8 +1,10 @@
 //! The audit rule in the core: rates, audits at home and elsewhere, quorums, seeds and proofs.
 
 use ayni_core::{Command, Core, JobState, Purpose};
-use ayni_types::{Amount, Fault, JobId, NodeId, Outcome, TaskSpec, Verify};
-use ayni_wire::{BatchSigner, Message, SignedHeader, TwoRoots, batch_hash, digest};
+use ayni_types::{Amount, Fault, JobId, Lease, NodeId, Outcome, TaskSpec, Verify};
+use ayni_wire::{
+    BatchSigner, Message, NodeKey, Signed, SignedHeader, TwoRoots, batch_hash, digest,
+};
 
 use crate::stage::{Stage, honest, job, outcome};
 
@@ -210,4 +212,35 @@ fn a_seed_that_was_not_committed_to_is_noticed() {
     assert!(stage.lines.iter().any(|l| l == "asker → ann: AuditSeed"));
     let why = stage.actors[1].core.why(None);
     assert!(!why.iter().any(|w| w.reason.contains("another audit seed")), "{why:?}");
+}
+
+#[test]
+fn an_id_of_a_lease_is_never_granted_twice() {
+    let mut stage = Stage::new(&[("ann", honest)]);
+    stage.command(0, submit(2, Verify::default()));
+    stage.pass(20_000);
+    let used = stage.actors[0].core.receipt(JOB, 0).expect("ann did it").lease.lease;
+    let key = NodeKey::from_secret(&[1; 32]);
+    let ask = |stage: &mut Stage, lease: &Lease| {
+        stage.lines.clear();
+        let signature = key.sign(&Signed::message(lease));
+        let ask = Signed { body: lease.clone(), signature };
+        stage.says(key.id(), 1, Message::LeaseAsk(ask));
+        let said = stage.lines.iter().find(|l| l.contains("Lease")).cloned();
+        said.unwrap_or_default()
+    };
+    let day = 86_400_000;
+    for (passes, issued, expected) in [
+        (0, used.issued, "its id was used before"),
+        (day, used.issued, "(are both clocks right?)"),
+        (0, used.issued.after_ms(day), "its id does not begin with its time of issue"),
+    ] {
+        stage.pass(passes);
+        if passes > 0 {
+            stage.restart(1);
+        }
+        let lease = Lease { issued, expires: stage.now.after_ms(60_000), ..used.clone() };
+        let said = ask(&mut stage, &lease);
+        assert!(said.contains("LeaseRefuse") && said.contains(expected), "{said}");
+    }
 }
