@@ -15,13 +15,13 @@ use crate::draws::Trust;
 use crate::effect::{Effect, FetchId, Notice, NoticeKind, RunId, SlotId};
 use crate::event::{Command, Event};
 use crate::gate::{Gate, Then};
+use crate::home::HomeRun;
 use crate::job::{Audit, Ended, Job};
 use crate::journal::{Record, RecoverError, decode_record};
 use crate::market::{Ban, Hire, Known, Shun};
 use crate::provider::Provider;
 use crate::rng::Chance;
 use crate::seal::Seal;
-use crate::verify::HomeRun;
 
 /// The node as a state machine. See the crate.
 pub struct Core {

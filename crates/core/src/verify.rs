@@ -1,37 +1,25 @@
 //! What makes a result count: outcomes checked, receipts checked, both journaled; some executed
-//! again at home; contradictions kept as evidence.
+//! again; contradictions kept as evidence.
 //!
 //! Deliberately not here: who runs what, and how records change the state (`apply`).
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use ayni_types::{
     AssignmentId, BlobRef, End, Fault, FaultKind, JobId, LeaseId, NodeId, Outcome, Receipt,
-    TaskSpec, Time, TreeEntry, limits,
+    TaskSpec, TreeEntry, limits,
 };
 use ayni_wire::{
     Delivered, Message, SignedBatch, SignedHeader, TwoRoots, batch_hash, leaf_hash, merkle_root,
 };
 
 use crate::core::{Core, FetchOwner};
-use crate::effect::{Effect, FetchId, FetchWhat, NoticeKind, Purpose, RunId, SlotId};
-use crate::event::{FetchFailure, Ran};
+use crate::effect::{Effect, FetchId, FetchWhat, NoticeKind};
+use crate::event::FetchFailure;
 use crate::gate::Then;
-use crate::job::{Attempt, Audit, Job, Live, Phase, Place};
+use crate::job::{Attempt, Phase, Place};
 use crate::journal::{AcceptRecord, AuditDraw, ReceiptAt, Record, digest_of};
 use crate::market::HireState;
-
-/// Something that runs in a home slot.
-#[derive(Debug, Clone)]
-pub(crate) struct HomeRun {
-    pub(crate) slot: SlotId,
-    pub(crate) job: JobId,
-    pub(crate) index: u32,
-    pub(crate) audit: bool,
-    pub(crate) since: Time,
-    pub(crate) abandoned: bool,
-}
 
 /// What a job's explanations call this machine.
 pub(crate) const NO_ROOM: &str = "this node";
@@ -445,162 +433,7 @@ impl Core {
         }
     }
 
-    // --- opinions of others ---
-
-    /// Whether more unrelated providers must agree before `digest` is accepted.
-    fn lacks_votes(&self, id: JobId, index: u32, digest: ayni_types::Digest) -> bool {
-        let Some(job) = self.jobs.get(&id) else { return false };
-        let votes = job.task(index).map_or(&[][..], |t| &t.votes);
-        let agree = votes.iter().filter(|v| v.digest == digest).count() + 1;
-        agree < job.record.verify.quorum as usize
-    }
-
-    /// With a quorum reached: home judges those who said something else, if it can.
-    fn judge_votes(&self, id: JobId, index: u32, digest: ayni_types::Digest) -> Option<AuditDraw> {
-        let votes = &self.jobs.get(&id)?.task(index)?.votes;
-        let dissent = votes.iter().any(|v| v.digest != digest);
-        (dissent && self.config.home.slots > 0).then_some(AuditDraw { rate: 0, drawn: true })
-    }
-
-    /// A quorum needs nobody else any more.
-    fn end_other_attempts(&mut self, id: JobId, index: u32) {
-        let quorum = self.jobs.get(&id).is_some_and(|j| j.record.verify.quorum > 1);
-        if quorum {
-            self.stop_attempts(id, Some(index));
-        }
-    }
-
-    /// Another provider found the accepted outcome too.
-    fn seconded(&mut self, id: JobId, index: u32, by: Option<NodeId>) {
-        let home = self.config.home.slots > 0;
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        let Some(accepted) = job.task(index).and_then(|t| t.accepted.as_ref()) else { return };
-        let (audit, provider) = (accepted.audit, accepted.provider);
-        // Where home can judge it does; and each who said something else asks for one more.
-        if audit != Audit::Pending || home || job.audits.contains(&index) {
-            return;
-        }
-        let dissent = accepted.contested.len();
-        let seconds = job.seconds.entry(index).or_default();
-        *seconds += 1;
-        if *seconds <= dissent {
-            let now = self.now;
-            job.second.insert(index, now);
-            return;
-        }
-        let time = self.now;
-        self.commit(Record::AuditAgreed { job: id, index, time, by });
-        if let Some(provider) = provider {
-            self.notice_gated(id, NoticeKind::AuditAgreed { index, provider });
-        }
-        self.dirty = true;
-    }
-
-    /// Another provider found something else. Home decides; without home, ever more others do.
-    fn contest(&mut self, record: AcceptRecord) {
-        let (id, index) = (record.job, record.index);
-        let Some(job) = self.jobs.get(&id).filter(|j| !j.record.nondeterministic) else { return };
-        let Some(accepted) = job.task(index).and_then(|t| t.accepted.as_ref()) else { return };
-        if accepted.provider.is_none() && self.config.home.slots == 0 {
-            return;
-        }
-        let digest = digest_of(&record.outcome);
-        let price = record.price.0;
-        self.commit(Record::Contested(record));
-        if self.config.home.slots > 0 {
-            return;
-        }
-        let now = self.now;
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        job.opinions = job.opinions.saturating_add(price);
-        job.audits.remove(&index);
-        let seconds = job.seconds.get(&index).copied().unwrap_or(0);
-        let Some(accepted) = job.task(index).and_then(|t| t.accepted.as_ref()) else { return };
-        let against = accepted.contested.iter().filter(|c| c.digest == digest).count();
-        let others = accepted.contested.len() - against;
-        // The accepted one counts as one voice beside those that seconded it.
-        if against > others + seconds + 1 {
-            self.commit(Record::Outvoted { job: id, index, digest, time: now });
-            if let Some(task) = self.jobs.get(&id).and_then(|j| j.task(index))
-                && let Some(accepted) = task.accepted.as_ref()
-            {
-                let (outcome, provider, price) =
-                    (accepted.outcome.clone(), accepted.provider, accepted.price);
-                self.announce(id, index, true, &outcome, provider, price);
-            }
-        } else {
-            job.second.insert(index, now);
-        }
-        self.dirty = true;
-        self.market_dirty = true;
-    }
-
-    /// Without own cores (or enough memory) audits are made by other providers.
-    fn hand_audits_out(&mut self) {
-        if self.config.home.slots > 0 {
-            return;
-        }
-        let now = self.now;
-        for id in &self.running {
-            let Some(job) = self.jobs.get_mut(id) else { continue };
-            for index in std::mem::take(&mut job.audits) {
-                job.second.insert(index, now);
-                self.market_dirty = true;
-            }
-        }
-    }
-
-    /// Gives up audits that nobody unrelated is there to make.
-    pub(crate) fn give_up_seconds(&mut self) {
-        let (now, grace) = (self.now, self.config.tuning.exhausted_ms);
-        let mut over = Vec::new();
-        for job in self.running.iter().filter_map(|id| self.jobs.get(id)) {
-            for (index, since) in job.second.iter().take(256) {
-                let can = |node: NodeId| {
-                    job.task(*index).is_some_and(|t| t.may_run_at(Some(node)))
-                        && self.may_judge(job, *index, node)
-                };
-                let offered = self
-                    .offers
-                    .values()
-                    .map(|k| &k.signed.body)
-                    .filter(|o| self.offer_obstacle(o).is_none());
-                let hired = self.hires.values().map(crate::market::Hire::provider);
-                let somebody = offered.map(|o| o.node).chain(hired).any(can);
-                if !somebody && now.since_ms(*since) >= grace {
-                    over.push((job.id(), *index));
-                }
-            }
-        }
-        for (job, index) in over {
-            let reason = "no unrelated provider is in reach to execute it again (hint: give this \
-                          node home slots)"
-                .to_owned();
-            self.commit(Record::AuditGivenUp { job, index, reason });
-        }
-    }
-
-    /// Whether a provider's opinion on a task is worth something: nothing ties it to those who have
-    /// signed already, and it was not outvoted in this job.
-    pub(crate) fn may_judge(&self, job: &Job, index: u32, provider: NodeId) -> bool {
-        !job.distrusted.contains(&provider)
-            && job
-                .task(index)
-                .is_some_and(|task| task.signers().all(|other| !self.related(provider, other)))
-    }
-
-    /// Whether two providers are reached under one network prefix of the public internet.
-    fn related(&self, one: NodeId, other: NodeId) -> bool {
-        let prefixes = |node: &NodeId| {
-            let offer = self.offers.get(node).map(|k| &k.signed.body.addr);
-            let peer = self.peers.get(node).and_then(|p| p.addr.as_ref());
-            let direct = offer.into_iter().chain(peer).flat_map(|a| a.direct.iter());
-            direct.filter_map(|a| public_prefix(a.ip())).collect::<BTreeSet<_>>()
-        };
-        one == other || !prefixes(&one).is_disjoint(&prefixes(&other))
-    }
-
-    fn accept(&mut self, record: AcceptRecord) {
+    pub(crate) fn accept(&mut self, record: AcceptRecord) {
         let (id, index) = (record.job, record.index);
         let Some(before) = self.jobs.get(&id).and_then(|j| j.task(index)) else { return };
         let known = before.accepted.as_ref().map(|a| a.digest);
@@ -610,7 +443,7 @@ impl Core {
         self.announce(id, index, news, &outcome, provider, price);
     }
 
-    fn announce(
+    pub(crate) fn announce(
         &mut self,
         id: JobId,
         index: u32,
@@ -642,7 +475,7 @@ impl Core {
     }
 
     /// Ends every lease with a provider at once.
-    fn part_with(&mut self, provider: NodeId, reason: &str) {
+    pub(crate) fn part_with(&mut self, provider: NodeId, reason: &str) {
         let leases: Vec<LeaseId> = self
             .hires
             .iter()
@@ -651,249 +484,6 @@ impl Core {
             .collect();
         for lease in leases {
             self.lose_hire(lease, reason);
-        }
-    }
-
-    // --- home ---
-
-    pub(crate) fn run_at_home(&mut self) {
-        self.hand_audits_out();
-        while !self.home_free.is_empty() && self.home_rests_until.is_none() {
-            if let Some((id, index)) = self.next_audit() {
-                self.audit_at_home(id, index);
-            } else if let Some((id, index)) = self.next_home_task() {
-                self.run_task_at_home(id, index, false);
-            } else {
-                return;
-            }
-        }
-    }
-
-    fn next_audit(&self) -> Option<(JobId, u32)> {
-        let jobs = self.running.iter().filter_map(|id| self.jobs.get(id));
-        jobs.filter_map(|job| Some((job.audits_running, job.id(), *job.audits.first()?)))
-            .min()
-            .map(|(_, id, index)| (id, index))
-    }
-
-    fn next_home_task(&self) -> Option<(JobId, u32)> {
-        let mut jobs: Vec<&Job> = self
-            .running
-            .iter()
-            .filter_map(|id| self.jobs.get(id))
-            .filter(|job| job.record.home && job.waiting() > 0)
-            .collect();
-        jobs.sort_by_key(|job| (job.in_flight, job.id()));
-        jobs.into_iter().find_map(|job| {
-            let fits = |index: &u32| {
-                job.task(*index).is_some_and(|t| {
-                    t.may_run_at(None)
-                        && t.spec.limits.memory_bytes <= self.config.home.memory_bytes
-                })
-            };
-            let retry = job.retry.iter().take(64).copied().find(|i| fits(i));
-            Some((
-                job.id(),
-                retry.or_else(|| job.queue.iter().take(64).copied().find(|i| fits(i)))?,
-            ))
-        })
-    }
-
-    fn audit_at_home(&mut self, id: JobId, index: u32) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        job.audits.remove(&index);
-        let Some(task) = job.task(index) else { return };
-        let memory = task.spec.limits.memory_bytes;
-        let spec = (*task.spec).clone();
-        let timeout_ms = job.record.timeout_ms.saturating_mul(4);
-        if memory > self.config.home.memory_bytes {
-            let reason = format!(
-                "it asks {memory} bytes of memory and home has {}",
-                self.config.home.memory_bytes
-            );
-            self.commit(Record::AuditGivenUp { job: id, index, reason });
-            return;
-        }
-        job.audits_running += 1;
-        self.start_home(id, index, spec, timeout_ms, true);
-    }
-
-    pub(crate) fn run_task_at_home(&mut self, id: JobId, index: u32, duplicate: bool) {
-        if self.home_free.is_empty() || self.home_rests_until.is_some() {
-            return;
-        }
-        let Some(job) = self.jobs.get(&id) else { return };
-        let Some(task) = job.task(index) else { return };
-        let (spec, timeout_ms) = ((*task.spec).clone(), job.record.timeout_ms);
-        let Some(run) = self.start_home(id, index, spec, timeout_ms, false) else { return };
-        let live = Live { place: Place::Home(run), since: self.now, delivered: false };
-        if let Some(job) = self.jobs.get_mut(&id) {
-            job.attempt_began(index, live);
-        }
-        self.notice(Some(id), NoticeKind::Assigned { index, provider: None, duplicate });
-    }
-
-    fn start_home(
-        &mut self,
-        job: JobId,
-        index: u32,
-        task: TaskSpec,
-        timeout_ms: u64,
-        audit: bool,
-    ) -> Option<RunId> {
-        let slot = self.home_free.pop()?;
-        let run = RunId(self.fresh_id());
-        let since = self.now;
-        self.home_runs.insert(run, HomeRun { slot, job, index, audit, since, abandoned: false });
-        let purpose = if audit { Purpose::Audit } else { Purpose::Home };
-        self.effects.push_back(Effect::Run { id: run, slot, task, timeout_ms, purpose });
-        Some(run)
-    }
-
-    pub(crate) fn home_ran(&mut self, run: RunId, result: Result<Ran, Fault>) {
-        let Some(home) = self.home_runs.remove(&run) else { return };
-        self.home_free.push(home.slot);
-        self.dirty = true;
-        if matches!(&result, Err(fault) if fault.kind == FaultKind::DiskFull) {
-            // Our own lack: trying at once would only use up the attempts.
-            self.home_rests_until = Some(self.now.after_ms(self.config.tuning.journal_retry_ms));
-        }
-        if home.audit {
-            if let Some(job) = self.jobs.get_mut(&home.job) {
-                job.audits_running = job.audits_running.saturating_sub(1);
-            }
-            self.touched.insert(home.job);
-            if !home.abandoned {
-                self.audited(home.job, home.index, result);
-            }
-        } else if !home.abandoned {
-            self.ran_at_home(&home, run, result);
-        }
-    }
-
-    fn ran_at_home(&mut self, home: &HomeRun, run: RunId, result: Result<Ran, Fault>) {
-        let (id, index, time) = (home.job, home.index, self.now);
-        let ran = match result {
-            Ok(ran) => ran,
-            Err(fault) => return self.attempt_faulted(id, index, Place::Home(run), fault),
-        };
-        let digest = digest_of(&ran.outcome);
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        job.attempt_ended(index, Place::Home(run));
-        let took = time.since_ms(home.since);
-        job.took(took);
-        let stats = job.stats.entry(None).or_default();
-        stats.delivered += 1;
-        stats.fuel = stats.fuel.saturating_add(ran.outcome.fuel.0);
-        stats.busy_ms = stats.busy_ms.saturating_add(took);
-        let Some(task) = job.task_mut(index) else { return };
-        task.remember(Attempt {
-            provider: None,
-            assigned: home.since,
-            ended: Some(time),
-            outcome: Some(digest),
-            fault: None,
-        });
-        let phase = task.phase.clone();
-        let nondeterministic = job.record.nondeterministic;
-        let known = job.task(index).and_then(|t| t.accepted.as_ref());
-        let known = known.map(|a| (a.digest, a.provider, a.audit));
-        self.notice(Some(id), NoticeKind::Delivered { index, provider: None });
-        match (phase, known) {
-            (Phase::Failed(_), _) => {}
-            // A straggler's second copy, run at home, is an audit of the first.
-            (Phase::Done, Some((_, Some(_), Audit::No | Audit::Pending))) if !nondeterministic => {
-                self.compare_with_home(id, index, ran.outcome);
-            }
-            (Phase::Done, _) => {}
-            // A suspect result that home has run again is settled by home.
-            (_, Some((_, Some(_), _))) if !nondeterministic => {
-                self.compare_with_home(id, index, ran.outcome);
-            }
-            _ => self.accept(AcceptRecord {
-                job: id,
-                index,
-                outcome: ran.outcome,
-                provider: None,
-                price: ayni_types::Amount(0),
-                receipt: None,
-                audit: Some(AuditDraw::NONE),
-                time,
-            }),
-        }
-    }
-
-    fn audited(&mut self, id: JobId, index: u32, result: Result<Ran, Fault>) {
-        let tries = self.config.tuning.audit_attempts_max;
-        let fault = match result {
-            Ok(ran) => return self.compare_with_home(id, index, ran.outcome),
-            Err(fault) => fault,
-        };
-        let Some(job) = self.jobs.get_mut(&id).filter(|j| j.ended.is_none()) else { return };
-        let accepted = job.task_mut(index).and_then(|t| t.accepted.as_mut());
-        let Some(accepted) = accepted.filter(|a| a.audit == Audit::Pending) else { return };
-        accepted.audit_faults += u32::from(fault.kind != FaultKind::DiskFull);
-        if accepted.audit_faults < tries {
-            job.audits.insert(index);
-        } else {
-            let reason = format!("home could not execute it {tries} times; the last: {fault}");
-            self.commit(Record::AuditGivenUp { job: id, index, reason });
-        }
-    }
-
-    /// Home has executed a task: its word against every signed one.
-    fn compare_with_home(&mut self, id: JobId, index: u32, found: Outcome) {
-        let Some(job) = self.jobs.get(&id).filter(|j| j.ended.is_none()) else { return };
-        let Some(accepted) = job.task(index).and_then(|t| t.accepted.as_ref()) else { return };
-        let digest = digest_of(&found);
-        let time = self.now;
-        let signer = accepted.provider;
-        let claimed = accepted.digest;
-        let mut liars: Vec<(NodeId, ayni_types::Digest)> = accepted
-            .contested
-            .iter()
-            .filter(|c| c.digest != digest)
-            .map(|c| (c.provider, c.digest))
-            .collect();
-        let before = job.reruns;
-        if claimed == digest {
-            self.commit(Record::AuditAgreed { job: id, index, time, by: None });
-            if let Some(provider) = signer {
-                self.notice_gated(id, NoticeKind::AuditAgreed { index, provider });
-            }
-        } else {
-            liars.extend(signer.map(|s| (s, claimed)));
-            let outcome = found.clone();
-            self.commit(Record::Mismatch { job: id, index, found, time });
-            self.announce(id, index, true, &outcome, None, ayni_types::Amount(0));
-        }
-        let rerun = self.jobs.get(&id).map_or(0, |j| j.reruns - before);
-        for (provider, claimed) in liars {
-            let kind = NoticeKind::Mismatch { index, provider, claimed, found: digest, rerun };
-            self.notice_gated(id, kind);
-            self.part_with(provider, "an audit found another outcome than it signed");
-        }
-        self.dirty = true;
-        self.market_dirty = true;
-    }
-}
-
-/// The network that an address of the public internet belongs to; nothing for those of a LAN, where
-/// everybody is a neighbour.
-fn public_prefix(ip: IpAddr) -> Option<[u8; 6]> {
-    match ip {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            let local = v4.is_private() || v4.is_loopback() || v4.is_link_local();
-            (!local && !v4.is_unspecified()).then_some([4, a, b, c, 0, 0])
-        }
-        IpAddr::V6(v6) => {
-            let [a, b, c, ..] = v6.segments();
-            let local = v6.is_loopback() || v6.is_unspecified() || a & 0xfe00 == 0xfc00;
-            let [b0, b1] = b.to_be_bytes();
-            let [c0, c1] = c.to_be_bytes();
-            let [a0, a1] = a.to_be_bytes();
-            (!local && a & 0xffc0 != 0xfe80).then_some([a0, a1, b0, b1, c0, c1])
         }
     }
 }
