@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::apt;
 use crate::command::{self, command, output, run, say};
+use crate::page;
 
 /// Guests that are built together: a workspace of their own.
 #[derive(Debug)]
@@ -24,6 +25,10 @@ struct Guests {
     names: &'static [&'static str],
     /// Whether each has a folder of its own.
     apart: bool,
+    /// Whether the same source gives the same bytes in any folder. Where crates outside the
+    /// workspace take part, cargo puts their place into the names of symbols, which orders the code:
+    /// such a guest is compared by what it does.
+    exact: bool,
 }
 
 const GUESTS: [Guests; 3] = [
@@ -31,13 +36,15 @@ const GUESTS: [Guests; 3] = [
         folder: "examples",
         names: &["demand", "genomes", "grid", "molecules", "traffic", "weather"],
         apart: true,
+        exact: true,
     },
     Guests {
         folder: "bench/guests",
         names: &["calls", "nbody", "sha256", "sieve", "sort"],
         apart: false,
+        exact: true,
     },
-    Guests { folder: "web/receipt/checker", names: &["checker"], apart: false },
+    Guests { folder: "web/receipt/checker", names: &["checker"], apart: false, exact: false },
 ];
 
 const TARGET: &str = "wasm32-wasip1";
@@ -202,6 +209,11 @@ pub fn check_prebuilt() -> Result<Prebuilt> {
             continue;
         }
         for (name, built) in built {
+            if !guests.exact {
+                page::test_build(&built)
+                    .with_context(|| format!("{name}.wasm is not what its source gives"))?;
+                continue;
+            }
             if fs::read(&built)? != fs::read(guests.prebuilt(name))? {
                 bail!(
                     "{name}.wasm in `{}` is not what its source gives\nhint: cargo xtask guests \

@@ -1,6 +1,9 @@
 //! The receipt page: its checker as text, so that the page works from a file and from any static
 //! server, and its test in Node (what is drawn needs a browser, and is not tested).
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use anyhow::{Context as _, Result, bail};
 use data_encoding::BASE64;
 use serde_json::Value;
@@ -28,8 +31,17 @@ pub(crate) fn script() -> Result<String> {
 
 /// Runs the page's checker over the vectors; returns what it says.
 pub(crate) fn test() -> Result<String> {
+    judge(&[])
+}
+
+/// The same with another build of the checker.
+pub(crate) fn test_build(wasm: &Path) -> Result<String> {
+    judge(&[wasm.as_os_str()])
+}
+
+fn judge(args: &[&OsStr]) -> Result<String> {
     if !command::is_installed("node") {
         bail!("`node` is missing\nhint: apt install nodejs");
     }
-    command::output(command("node").arg(root().join("web/receipt/test.mjs")))
+    command::output(command("node").arg(root().join("web/receipt/test.mjs")).args(args))
 }

@@ -247,7 +247,7 @@ fn profit(case: &Case, worked: &Worked, outcome: &mut Outcome) {
     outcome.liars.push(match (worked.caught_at, case.rule) {
         (None, _) => n * price + brought - work,
         // What was held back is lost, and nothing else was paid.
-        (Some(_), Rule::HeldBack) => brought - work,
+        (Some(_), Rule::HeldBack) => brought - gain - work,
         (Some(_), _) => {
             let stake = audit::stake_for(
                 audit::floor(case.tasks as u64, 0),
