@@ -70,7 +70,7 @@ pub(crate) struct Writer {
     note: JobNote,
     as_log: bool,
     written: HashMap<u32, Digest>,
-    underway: JoinSet<Result<(u32, Digest), ApiError>>,
+    underway: JoinSet<Result<(u32, Option<Digest>), ApiError>>,
     /// Digests asked for, so that nothing is fetched twice at a time.
     asked: HashMap<u32, Digest>,
 }
@@ -131,13 +131,14 @@ impl Writer {
         let as_log = self.as_log;
         self.underway.spawn(async move {
             let task = client.task(job, index).await?;
-            let Some(found) = &task.row.outcome else { return Ok((index, outcome)) };
+            // Doubted since, and run again: it is accepted once more, perhaps with the same outcome.
+            let Some(found) = &task.row.outcome else { return Ok((index, None)) };
             if as_log {
                 append(&client, &dir, &label, &task.row).await?;
             } else {
                 write_task(&client, job, &dir, &label, &task, found).await?;
             }
-            Ok((index, found.digest.0))
+            Ok((index, Some(found.digest.0)))
         });
         Ok(())
     }
@@ -171,8 +172,12 @@ impl Writer {
     async fn finish_one(&mut self) -> Result<(), ApiError> {
         match self.underway.join_next().await {
             None => Ok(()),
-            Some(Ok(Ok((index, digest)))) => {
+            Some(Ok(Ok((index, Some(digest))))) => {
                 self.written.insert(index, digest);
+                Ok(())
+            }
+            Some(Ok(Ok((index, None)))) => {
+                self.asked.remove(&index);
                 Ok(())
             }
             Some(Ok(Err(error))) => Err(error),

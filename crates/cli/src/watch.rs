@@ -89,6 +89,8 @@ pub(crate) async fn watch(
                 };
                 if reached {
                     if let Some(writer) = writer.as_deref_mut() {
+                        // What was doubted when it was to be written may be there now.
+                        writer.flush().await?;
                         writer.sync().await?;
                         writer.flush().await?;
                     }

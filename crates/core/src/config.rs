@@ -122,6 +122,9 @@ pub struct Tuning {
     pub same_fault_max: u32,
     /// After so long without an untried provider a faulted task fails, in milliseconds.
     pub exhausted_ms: u64,
+    /// A task that some providers have answered waits so long for another that a quorum lacks, in
+    /// milliseconds.
+    pub quorum_wait_ms: u64,
     /// A straggler has run at least so long, in milliseconds, …
     pub straggler_ms_min: u64,
     /// … and this many hundredths of the job's median.
@@ -170,6 +173,7 @@ impl Default for Tuning {
             attempts_max: 20,
             same_fault_max: 3,
             exhausted_ms: 10_000,
+            quorum_wait_ms: 120_000,
             straggler_ms_min: 1_000,
             straggler_percent: 150,
             audit_attempts_max: 5,

@@ -431,6 +431,7 @@ impl Core {
     fn fail_exhausted(&mut self) {
         let now = self.now;
         let grace = self.config.tuning.exhausted_ms;
+        let quorum_wait = self.config.tuning.quorum_wait_ms;
         // Whoever broke the protocol is left alone for much longer than this.
         let soon = 60_000;
         let reachable: BTreeSet<NodeId> = self
@@ -481,6 +482,9 @@ impl Core {
                 });
                 let at_home = home && job.record.home && task.may_run_at(None);
                 let nobody = reachable.is_empty() && job.record.providers_max > 0;
+                // Somebody who is away now may be the one that a quorum lacks.
+                let grace = if job.record.verify.quorum > 1 { quorum_wait } else { grace };
+                let at = answered.map_or(at, |answered| answered.max(at));
                 if !elsewhere && !at_home && !nobody && now.since_ms(at) >= grace {
                     over.push((*id, *index, fault));
                 }
