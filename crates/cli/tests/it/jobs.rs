@@ -16,7 +16,8 @@ fn echoed(start: u64) -> Vec<u8> {
 
 pub(crate) fn check_outputs(out: &std::path::Path, tasks: u64) {
     for start in 0..tasks {
-        let folder = out.join(format!("{start:02}"));
+        let width = (tasks - 1).to_string().len();
+        let folder = out.join(format!("{start:0width$}"));
         assert_eq!(fs::read(folder.join("stdout")).expect("stdout"), echoed(start), "task {start}");
         let outcome = fs::read_to_string(folder.join("outcome.json")).expect("outcome.json");
         let outcome: Value = serde_json::from_str(&outcome).expect("JSON");
