@@ -74,6 +74,8 @@ impl Core {
             audit_faults: 0,
             agreed_by: u32::try_from(agreed).unwrap_or(0) + 1,
             audited_by: None,
+            seconded_by: Vec::new(),
+            disputed: false,
         }));
         job.dequeue(record.index);
         if was_open {
@@ -195,6 +197,10 @@ impl Core {
         }
         self.touched.insert(id);
         // Unaudited after all, by somebody who has lied since: run it again.
+        if !contested.is_empty() {
+            accepted.disputed = true;
+        }
+        let disputed = accepted.disputed;
         let unsure = end == Audit::GivenUp
             && task.phase == Phase::Done
             && task
@@ -209,14 +215,31 @@ impl Core {
             job.unfinished += 1;
             job.reruns += 1;
             job.enqueue(index);
-        } else {
+        } else if !disputed {
             self.hold(id, index, task_id);
+        }
+    }
+
+    /// Another provider found the accepted outcome too. It is paid, and its word counts once.
+    pub(crate) fn apply_seconded(
+        &mut self,
+        id: JobId,
+        index: u32,
+        by: NodeId,
+        price: ayni_types::Amount,
+    ) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.opinions = job.opinions.saturating_add(price.0);
+        let Some(accepted) = job.task_mut(index).and_then(|t| t.accepted.as_mut()) else { return };
+        if !accepted.seconded_by.contains(&by) {
+            accepted.seconded_by.push(by);
         }
     }
 
     pub(crate) fn apply_contested(&mut self, record: AcceptRecord) {
         let Some(job) = self.jobs.get_mut(&record.job) else { return };
         let index = record.index;
+        job.opinions = job.opinions.saturating_add(record.price.0);
         let Some(accepted) = job.task_mut(index).and_then(|t| t.accepted.as_mut()) else { return };
         let (Some(provider), Some(receipt)) = (record.provider, record.receipt) else { return };
         accepted.contested.push(Contested {
@@ -258,13 +281,21 @@ impl Core {
             audit_faults: 0,
             agreed_by: 0,
             audited_by: None,
+            seconded_by: Vec::new(),
+            disputed: false,
         });
         let old = task.accepted.replace(fresh);
         job.dequeue(index);
         if was_open {
             job.unfinished -= 1;
         }
-        if let Some(old) = old {
+        if let Some(mut old) = old {
+            // They found it too; their receipts are in the journal, the evidence is its author's.
+            for other in std::mem::take(&mut old.seconded_by) {
+                if old.digest != digest {
+                    self.apply_distrust(id, other);
+                }
+            }
             let mut claims = old.contested;
             if let (Some(provider), Some(receipt)) = (old.provider, old.receipt) {
                 claims.push(Contested {
@@ -340,7 +371,10 @@ impl Core {
         let Some(accepted) = job.task_mut(index).and_then(|t| t.accepted.as_mut()) else { return };
         let Some(at) = accepted.contested.iter().position(|c| c.digest == digest) else { return };
         let winner = accepted.contested.remove(at);
-        let backer = accepted.contested.iter().find(|c| c.digest == digest).map(|c| c.provider);
+        let agree = accepted.contested.iter().filter(|c| c.digest == digest);
+        let backers: Vec<NodeId> = agree.map(|c| c.provider).collect();
+        let backer = backers.last().copied();
+        let losers = std::mem::replace(&mut accepted.seconded_by, backers);
         let loser = accepted.provider.zip(accepted.receipt);
         if let Some((provider, receipt)) = loser {
             accepted.contested.push(Contested {
@@ -356,6 +390,9 @@ impl Core {
         accepted.provider = Some(winner.provider);
         accepted.receipt = Some(winner.receipt);
         self.apply_audit_settled(id, index, Audit::Agreed, backer, time);
+        for other in losers {
+            self.apply_distrust(id, other);
+        }
     }
 
     /// Nothing more of this provider in this job, and what nobody checked is run again.

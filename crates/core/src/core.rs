@@ -601,6 +601,9 @@ impl Core {
                 self.apply_ban(terms.provider, reason, time);
             }
             Record::Voted(record) => self.apply_voted(record),
+            Record::Seconded { job, index, by, price } => {
+                self.apply_seconded(job, index, by, price);
+            }
             Record::Outvoted { job, index, digest, time } => {
                 self.apply_outvoted(job, index, digest, time);
             }

@@ -39,8 +39,6 @@ pub(crate) struct Job {
     pub(crate) pending: BTreeSet<u32>,
     /// Those of them that wait for another provider, and since when.
     pub(crate) second: BTreeMap<u32, Time>,
-    /// How many providers found the accepted outcome too, while others did not.
-    pub(crate) seconds: BTreeMap<u32, usize>,
     /// What each provider gave, and how it is audited.
     pub(crate) ledgers: BTreeMap<NodeId, Ledger>,
     /// Providers that others outvoted in this job: nobody knows who is wrong.
@@ -170,6 +168,10 @@ pub(crate) struct Accepted {
     pub(crate) agreed_by: u32,
     /// Who audited it; `None` is home.
     pub(crate) audited_by: Option<NodeId>,
+    /// Other providers that found the same.
+    pub(crate) seconded_by: Vec<NodeId>,
+    /// Others found something else, and nobody could judge.
+    pub(crate) disputed: bool,
 }
 
 /// Another outcome signed for an accepted task.
@@ -236,8 +238,9 @@ impl Task {
     pub(crate) fn signers(&self) -> impl Iterator<Item = NodeId> + '_ {
         let accepted = self.accepted.as_ref();
         let contested = accepted.into_iter().flat_map(|a| &a.contested);
+        let seconded = accepted.into_iter().flat_map(|a| a.seconded_by.iter().copied());
         let voted = self.votes.iter().chain(contested).map(|v| v.provider);
-        voted.chain(accepted.and_then(|a| a.provider))
+        voted.chain(seconded).chain(accepted.and_then(|a| a.provider))
     }
 
     /// Whether it may run there (`None` is home).
@@ -276,7 +279,6 @@ impl Job {
             audits_running: 0,
             pending: BTreeSet::new(),
             second: BTreeMap::new(),
-            seconds: BTreeMap::new(),
             ledgers: BTreeMap::new(),
             distrusted: BTreeSet::new(),
             opinions: 0,

@@ -221,6 +221,22 @@ pub enum Record {
     /// One opinion on a task that needs several to agree.
     #[n(23)]
     Voted(#[n(0)] AcceptRecord),
+    /// Another provider found the accepted outcome too.
+    #[n(25)]
+    Seconded {
+        /// Which job.
+        #[n(0)]
+        job: JobId,
+        /// Which task.
+        #[n(1)]
+        index: u32,
+        /// Who.
+        #[n(2)]
+        by: NodeId,
+        /// What it bills.
+        #[n(3)]
+        price: Amount,
+    },
     /// More providers agree on another outcome than the accepted one, and home can't decide.
     #[n(24)]
     Outvoted {

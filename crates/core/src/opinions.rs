@@ -3,19 +3,46 @@
 //!
 //! Deliberately not here: home's word, which ends every doubt (`home`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use ayni_types::{JobId, NodeId};
+use ayni_types::{Amount, Digest, JobId, NodeId};
 
 use crate::core::Core;
 use crate::effect::NoticeKind;
-use crate::job::{Audit, Job};
-use crate::journal::{AcceptRecord, AuditDraw, Record, digest_of};
+use crate::job::{Accepted, Audit, Job};
+use crate::journal::{AcceptRecord, AuditDraw, Record};
+
+/// Who says what of one task: the accepted outcome with those that seconded it, and the rest.
+struct Scale {
+    stands: usize,
+    contested: usize,
+    /// The outcome that most others found, and how many.
+    best: Option<(Digest, usize)>,
+}
+
+impl Scale {
+    fn of(accepted: &Accepted) -> Self {
+        let mut counts: BTreeMap<Digest, usize> = BTreeMap::new();
+        for other in &accepted.contested {
+            *counts.entry(other.digest).or_default() += 1;
+        }
+        Self {
+            stands: accepted.seconded_by.len() + 1,
+            contested: accepted.contested.len(),
+            best: counts.into_iter().max_by_key(|(_, n)| *n),
+        }
+    }
+
+    /// Everybody but the `n` who agree on the best.
+    fn rest(&self, n: usize) -> usize {
+        self.stands + self.contested - n
+    }
+}
 
 impl Core {
     /// Whether more unrelated providers must agree before `digest` is accepted.
-    pub(crate) fn lacks_votes(&self, id: JobId, index: u32, digest: ayni_types::Digest) -> bool {
+    pub(crate) fn lacks_votes(&self, id: JobId, index: u32, digest: Digest) -> bool {
         let Some(job) = self.jobs.get(&id) else { return false };
         let votes = job.task(index).map_or(&[][..], |t| &t.votes);
         let agree = votes.iter().filter(|v| v.digest == digest).count() + 1;
@@ -23,12 +50,7 @@ impl Core {
     }
 
     /// With a quorum reached: home judges those who said something else, if it can.
-    pub(crate) fn judge_votes(
-        &self,
-        id: JobId,
-        index: u32,
-        digest: ayni_types::Digest,
-    ) -> Option<AuditDraw> {
+    pub(crate) fn judge_votes(&self, id: JobId, index: u32, digest: Digest) -> Option<AuditDraw> {
         let votes = &self.jobs.get(&id)?.task(index)?.votes;
         let dissent = votes.iter().any(|v| v.digest != digest);
         (dissent && self.config.home.slots > 0).then_some(AuditDraw { rate: 0, drawn: true })
@@ -43,29 +65,9 @@ impl Core {
     }
 
     /// Another provider found the accepted outcome too.
-    pub(crate) fn seconded(&mut self, id: JobId, index: u32, by: Option<NodeId>) {
-        let home = self.config.home.slots > 0;
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        let Some(accepted) = job.task(index).and_then(|t| t.accepted.as_ref()) else { return };
-        let (audit, provider) = (accepted.audit, accepted.provider);
-        // Where home can judge it does; and each who said something else asks for one more.
-        if audit != Audit::Pending || home || job.audits.contains(&index) {
-            return;
-        }
-        let dissent = accepted.contested.len();
-        let seconds = job.seconds.entry(index).or_default();
-        *seconds += 1;
-        if *seconds <= dissent {
-            let now = self.now;
-            job.second.insert(index, now);
-            return;
-        }
-        let time = self.now;
-        self.commit(Record::AuditAgreed { job: id, index, time, by });
-        if let Some(provider) = provider {
-            self.notice_gated(id, NoticeKind::AuditAgreed { index, provider });
-        }
-        self.dirty = true;
+    pub(crate) fn seconded(&mut self, id: JobId, index: u32, by: NodeId, price: Amount) {
+        self.commit(Record::Seconded { job: id, index, by, price });
+        self.weigh(id, index);
     }
 
     /// Another provider found something else. Home decides; without home, ever more others do.
@@ -76,38 +78,56 @@ impl Core {
         if accepted.provider.is_none() && self.config.home.slots == 0 {
             return;
         }
-        let digest = digest_of(&record.outcome);
-        let price = record.price.0;
         self.commit(Record::Contested(record));
+        self.weigh(id, index);
+    }
+
+    /// Without home: what stands must be two opinions ahead of everything else where anybody
+    /// dissents; without dissent, one that agrees is enough. Until then one more is asked for.
+    fn weigh(&mut self, id: JobId, index: u32) {
         if self.config.home.slots > 0 {
             return;
         }
         let now = self.now;
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        job.opinions = job.opinions.saturating_add(price);
-        job.audits.remove(&index);
-        let seconds = job.seconds.get(&index).copied().unwrap_or(0);
         let Some(accepted) = job.task(index).and_then(|t| t.accepted.as_ref()) else { return };
-        let against = accepted.contested.iter().filter(|c| c.digest == digest).count();
-        let others = accepted.contested.len() - against;
-        // The accepted one counts as one voice beside those that seconded it.
-        if against > others + seconds + 1 {
-            self.commit(Record::Outvoted { job: id, index, digest, time: now });
-            if let Some(task) = self.jobs.get(&id).and_then(|j| j.task(index))
-                && let Some(accepted) = task.accepted.as_ref()
-            {
-                let (outcome, provider, price) =
-                    (accepted.outcome.clone(), accepted.provider, accepted.price);
-                self.announce(id, index, true, &outcome, provider, price);
-            }
+        if accepted.audit != Audit::Pending {
+            return;
+        }
+        let scale = Scale::of(accepted);
+        let by = accepted.seconded_by.last().copied();
+        if scale.contested == 0 && by.is_some() || scale.stands >= scale.contested + 2 {
+            self.uphold(id, index, by);
+        } else if let Some((digest, _)) = scale.best.filter(|(_, n)| *n >= scale.rest(*n) + 2) {
+            self.overturn(id, index, digest);
         } else {
+            job.audits.remove(&index);
             job.second.insert(index, now);
         }
         self.dirty = true;
         self.market_dirty = true;
     }
 
-    /// Without own cores (or enough memory) audits are made by other providers.
+    fn uphold(&mut self, id: JobId, index: u32, by: Option<NodeId>) {
+        let time = self.now;
+        let author = self.jobs.get(&id).and_then(|j| j.task(index)?.accepted.as_ref()?.provider);
+        self.commit(Record::AuditAgreed { job: id, index, time, by });
+        if let Some(provider) = author {
+            self.notice_gated(id, NoticeKind::AuditAgreed { index, provider });
+        }
+    }
+
+    fn overturn(&mut self, id: JobId, index: u32, digest: Digest) {
+        self.commit(Record::Outvoted { job: id, index, digest, time: self.now });
+        let task = self.jobs.get(&id).and_then(|j| j.task(index));
+        if let Some(accepted) = task.and_then(|t| t.accepted.as_ref()) {
+            let (outcome, provider, price) =
+                (accepted.outcome.clone(), accepted.provider, accepted.price);
+            self.announce(id, index, true, &outcome, provider, price);
+        }
+    }
+
+    /// Without own cores audits are made by other providers.
     pub(crate) fn hand_audits_out(&mut self) {
         if self.config.home.slots > 0 {
             return;
@@ -126,29 +146,33 @@ impl Core {
     pub(crate) fn give_up_seconds(&mut self) {
         let (now, grace) = (self.now, self.config.tuning.exhausted_ms);
         let mut over = Vec::new();
+        let reachable = self.reachable();
         for job in self.running.iter().filter_map(|id| self.jobs.get(id)) {
             for (index, since) in job.second.iter().take(256) {
-                let can = |node: NodeId| {
-                    job.task(*index).is_some_and(|t| t.may_run_at(Some(node)))
-                        && self.may_judge(job, *index, node)
+                let can = |node: &NodeId| {
+                    job.task(*index).is_some_and(|t| t.may_run_at(Some(*node)))
+                        && self.may_judge(job, *index, *node)
                 };
-                let offered = self
-                    .offers
-                    .values()
-                    .map(|k| &k.signed.body)
-                    .filter(|o| self.offer_obstacle(o).is_none());
-                let hired = self.hires.values().map(crate::market::Hire::provider);
-                let somebody = offered.map(|o| o.node).chain(hired).any(can);
-                if !somebody && now.since_ms(*since) >= grace {
-                    over.push((job.id(), *index));
+                if !reachable.iter().any(can) && now.since_ms(*since) >= grace {
+                    let accepted = job.task(*index).and_then(|t| t.accepted.as_ref());
+                    over.push((job.id(), *index, accepted.map(|a| Scale::of(a))));
                 }
             }
         }
-        for (job, index) in over {
+        for (job, index, scale) in over {
             let reason = "no unrelated provider is in reach to execute it again (hint: give this \
                           node home slots)"
                 .to_owned();
-            self.commit(Record::AuditGivenUp { job, index, reason });
+            // Nobody else will come: a plain majority is all that can be had.
+            match scale.map(|s| (s.best.filter(|(_, n)| *n > s.rest(*n)), s)) {
+                Some((Some((digest, _)), _)) => self.overturn(job, index, digest),
+                Some((None, s)) if s.stands > s.contested && s.contested > 0 => {
+                    let task = self.jobs.get(&job).and_then(|j| j.task(index));
+                    let by = task.and_then(|t| t.accepted.as_ref()?.seconded_by.last().copied());
+                    self.uphold(job, index, by);
+                }
+                _ => self.commit(Record::AuditGivenUp { job, index, reason }),
+            }
         }
     }
 

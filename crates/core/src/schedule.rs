@@ -427,23 +427,25 @@ impl Core {
         }
     }
 
+    /// Providers that may be asked for something within a minute.
+    pub(crate) fn reachable(&self) -> BTreeSet<NodeId> {
+        // Whoever broke the protocol is left alone for much longer than this.
+        let soon = self.now.after_ms(60_000);
+        let offered = self.offers.values().filter(|k| k.until > self.now);
+        offered
+            .map(|k| k.signed.body.node)
+            .filter(|node| !self.banned.contains_key(node))
+            .filter(|node| self.shunned.get(node).is_none_or(|s| s.until <= soon))
+            .chain(self.hires.values().map(crate::market::Hire::provider))
+            .collect()
+    }
+
     /// Fails tasks that every provider in reach has already faulted.
     fn fail_exhausted(&mut self) {
         let now = self.now;
         let grace = self.config.tuning.exhausted_ms;
         let quorum_wait = self.config.tuning.quorum_wait_ms;
-        // Whoever broke the protocol is left alone for much longer than this.
-        let soon = 60_000;
-        let reachable: BTreeSet<NodeId> = self
-            .offers
-            .values()
-            .filter(|k| k.until > now)
-            .map(|k| &k.signed.body)
-            .filter(|o| !self.banned.contains_key(&o.node))
-            .filter(|o| self.shunned.get(&o.node).is_none_or(|s| s.until <= now.after_ms(soon)))
-            .map(|o| o.node)
-            .chain(self.hires.values().map(crate::market::Hire::provider))
-            .collect();
+        let reachable = self.reachable();
         let home = self.config.home.slots > 0;
         let fits = |job: &Job, index: u32, node: &NodeId| {
             let Some(offer) = self.offers.get(node).map(|known| &known.signed.body) else {

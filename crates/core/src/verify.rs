@@ -253,19 +253,20 @@ impl Core {
 
     /// Somebody shows a proof of fraud. What it proves is found out here, not believed.
     pub(crate) fn proof_came(&mut self, from: NodeId, proof: TwoRoots) {
+        // Anyone can make identities and convict them: what is kept and passed on is about nodes
+        // that this one has met.
+        let accused = proof.lease.lease.provider;
+        let met = self.peers.contains_key(&accused)
+            || self.offers.contains_key(&accused)
+            || self.leases.values().any(|l| l.lease.provider == accused);
+        if accused == self.me || self.banned.contains_key(&accused) || !met {
+            return;
+        }
         let culprit = proof.culprit_by(
             |key, hash, signature| self.seal.verify_batch(key, hash, signature),
             |node, message, signature| self.seal.verify_node(node, message, signature),
         );
         let Ok(culprit) = culprit else { return };
-        // Anyone can make identities and convict them: what is kept and passed on is about nodes
-        // that this one has met.
-        let met = self.peers.contains_key(&culprit)
-            || self.offers.contains_key(&culprit)
-            || self.leases.values().any(|l| l.lease.provider == culprit);
-        if culprit == self.me || self.banned.contains_key(&culprit) || !met {
-            return;
-        }
         let time = self.now;
         self.commit(Record::Proven { proof: Box::new(proof.clone()), time });
         self.part_with(culprit, "another node showed that it signed two roots for one batch");
@@ -412,7 +413,11 @@ impl Core {
             time,
         };
         match first {
-            Some((known, _)) if known == digest => self.seconded(id, index, provider),
+            Some((known, _)) if known == digest => {
+                if let Some(provider) = provider {
+                    self.seconded(id, index, provider, price);
+                }
+            }
             Some(_) => self.contest(record),
             None if self.lacks_votes(id, index, digest) => {
                 self.commit(Record::Voted(record));

@@ -121,12 +121,13 @@ pub struct Confidence {
     pub agreed: u32,
     /// Results backed by the audits of their provider only.
     pub backed: u32,
-    /// Results that nothing backs: no audit rule, a nondeterministic job, or a provider caught since.
+    /// Results that nothing backs: no audits wanted, a nondeterministic job, a provider caught since,
+    /// or a dispute that nobody could judge.
     pub unverified: u32,
     /// Of the backed ones, wrong at most on average, whatever their providers did (millionths of a
     /// result).
     pub wrong_at_most: u64,
-    /// Of agreed and backed ones, wrong on average if as many providers are hostile as the job
+    /// Of all but those that home executed, wrong on average if as many providers are hostile as the job
     /// supposes (millionths of a result).
     pub wrong_expected: u64,
 }
@@ -218,6 +219,8 @@ pub enum Grounds {
     Signed,
     /// Its provider was caught lying since.
     Suspect,
+    /// Another provider found something else, and nobody could judge.
+    Disputed,
     /// The job opted out of determinism.
     Unverified,
 }
@@ -235,6 +238,7 @@ impl Grounds {
             Self::Backed => "backed by audits of its provider",
             Self::Signed => "signed, not audited",
             Self::Suspect => "suspect: its provider was caught lying",
+            Self::Disputed => "disputed: another provider found something else",
             Self::Unverified => "unverified (nondeterministic)",
         }
     }
@@ -884,6 +888,9 @@ fn sureness(job: &Job, accepted: &Accepted) -> (Grounds, Option<u32>) {
     if accepted.suspect {
         return (Grounds::Suspect, None);
     }
+    if accepted.disputed {
+        return (Grounds::Disputed, None);
+    }
     if accepted.agreed_by > 1 {
         return (Grounds::Quorum, Some(whole - agreed_doubt(accepted.agreed_by, rule.hostile)));
     }
@@ -919,7 +926,10 @@ fn confidence(job: &Job) -> Confidence {
         match (sureness(job, accepted).1, accepted.provider) {
             (None, _) => sure.unverified += 1,
             (Some(_), None) => sure.checked += 1,
-            (Some(_), Some(_)) if accepted.audit == Audit::Agreed => sure.checked += 1,
+            (Some(ppm), Some(_)) if accepted.audit == Audit::Agreed => {
+                sure.checked += 1;
+                sure.wrong_expected += u64::from(audit::WHOLE - ppm);
+            }
             (Some(ppm), Some(_)) if accepted.agreed_by > 1 => {
                 sure.agreed += 1;
                 sure.wrong_expected += u64::from(audit::WHOLE - ppm);

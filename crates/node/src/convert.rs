@@ -128,6 +128,7 @@ pub(crate) fn task_row(
         core::Grounds::Backed => Some(Verification::Backed),
         core::Grounds::Signed => Some(Verification::Signed),
         core::Grounds::Suspect => Some(Verification::Suspect),
+        core::Grounds::Disputed => Some(Verification::Disputed),
         core::Grounds::Unverified => Some(Verification::Unverified),
     };
     let running = task.attempts.iter().rfind(|attempt| attempt.ended.is_none());

@@ -123,7 +123,7 @@ pub struct ConfidenceJson {
     /// Of the backed ones, wrong at most on average whatever their providers did, in millionths of
     /// a result.
     pub wrong_at_most_micro: u64,
-    /// Of agreed and backed ones, wrong on average if as many providers are hostile as the job
+    /// Of all but those that home executed, wrong on average if as many providers are hostile as the job
     /// supposes, in millionths of a result.
     pub wrong_expected_micro: u64,
 }
@@ -350,6 +350,8 @@ pub enum Verification {
     Quorum,
     /// Signed by a provider that was caught lying since.
     Suspect,
+    /// Another provider signed something else, and nobody could judge.
+    Disputed,
     /// Executed at home.
     Home,
     /// Replaced by an audit that contradicted the provider.
@@ -369,6 +371,7 @@ impl Verification {
             Self::AuditedElsewhere => "audited elsewhere",
             Self::Quorum => "agreed by a quorum",
             Self::Suspect => "suspect",
+            Self::Disputed => "disputed",
             Self::Home => "run at home",
             Self::Replaced => "replaced after an audit",
             Self::Unverified => "unverified",

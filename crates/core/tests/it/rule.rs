@@ -119,6 +119,55 @@ fn without_own_cores_others_audit_and_a_lie_among_them_is_outvoted() {
 }
 
 #[test]
+fn a_ring_of_two_is_not_counted_twice_and_a_dispute_is_called_one() {
+    // Ann's lie is seconded by Bob, of her ring, and only by him; Cyd is honest, and alone.
+    let mut stage = Stage::with_home(0, &[("ann", lies), ("bob", lies), ("cyd", honest)]);
+    stage.command(0, submit(6, Verify { rate: Some(1_000_000), ..Verify::default() }));
+    stage.pass(300_000);
+    let core = &stage.actors[0].core;
+    let view = core.job(JOB).expect("there");
+    assert_eq!((view.state, view.counts.accepted), (JobState::Ended, 6));
+    // Each provider runs each task once at most.
+    for index in 0..6 {
+        let name = index.to_string();
+        let runs: Vec<_> = stage.runs.iter().filter(|r| r.1 == name).map(|r| r.0).collect();
+        let distinct: std::collections::BTreeSet<_> = runs.iter().collect();
+        assert_eq!(runs.len(), distinct.len(), "{runs:?}");
+    }
+    // Every execution is paid for, whoever's outcome stands.
+    let price: u128 = stage
+        .runs
+        .iter()
+        .map(|r| {
+            if r.0 == "ann" {
+                1
+            } else if r.0 == "bob" {
+                2
+            } else {
+                3
+            }
+        })
+        .sum();
+    assert_eq!(view.price_total, Amount(price * 1_000));
+    let before = (view.price_total, view.confidence);
+    stage.restart(0);
+    let view = stage.actors[0].core.job(JOB).expect("there");
+    assert_eq!((view.price_total, view.confidence), before);
+}
+
+#[test]
+fn one_against_one_is_a_dispute() {
+    let mut stage = Stage::with_home(0, &[("ann", lies), ("ben", honest)]);
+    stage.command(0, submit(4, Verify { rate: Some(1_000_000), ..Verify::default() }));
+    stage.pass(120_000);
+    let core = &stage.actors[0].core;
+    assert_eq!(core.job(JOB).expect("there").confidence.unverified, 4);
+    let task = core.task(JOB, 0).expect("there");
+    assert_eq!(task.verification.text(), "disputed: another provider found something else");
+    assert_eq!(task.confidence, None);
+}
+
+#[test]
 fn an_audit_that_nobody_unrelated_can_make_is_given_up_by_name() {
     let mut stage = Stage::with_home(0, &[("ann", honest)]);
     stage.command(0, submit(4, Verify { rate: Some(1_000_000), ..Verify::default() }));
