@@ -72,6 +72,9 @@ pub(crate) struct Ended {
     pub(crate) durable: bool,
 }
 
+/// After so many times in a row a provider that lets work run out gets no more of that job.
+const STALLS_MAX: u32 = 3;
+
 /// What one provider did for one job.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Stats {
@@ -79,6 +82,8 @@ pub(crate) struct Stats {
     pub(crate) delivered: u32,
     pub(crate) faulted: u32,
     pub(crate) lost: u32,
+    /// Times in a row that work ran out there without a word, and when last.
+    pub(crate) stalled: (u32, Time),
     pub(crate) fuel: u64,
     pub(crate) busy_ms: u64,
 }
@@ -267,6 +272,19 @@ impl Task {
 }
 
 impl Job {
+    /// Whether work given to a provider of this job ran out again and again without a word.
+    pub(crate) fn has_stalled(&self, provider: NodeId) -> bool {
+        self.stats.get(&Some(provider)).is_some_and(|s| s.stalled.0 >= STALLS_MAX)
+    }
+
+    /// Work begun at `since` ran out without a word. What ran side by side counts once.
+    pub(crate) fn stalled_at(&mut self, provider: NodeId, since: Time, now: Time) {
+        let (times, last) = &mut self.stats.entry(Some(provider)).or_default().stalled;
+        if *times == 0 || since >= *last {
+            (*times, *last) = (*times + 1, now);
+        }
+    }
+
     pub(crate) fn new(record: JobRecord) -> Self {
         Self {
             record,

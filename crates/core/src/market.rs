@@ -304,8 +304,14 @@ impl Core {
     pub(crate) fn offer_obstacle_for(&self, job: &Job, offer: &Offer) -> Option<Obstacle> {
         let may = |index: &&u32| {
             job.task(**index).is_some_and(|task| task.may_run_at(Some(offer.node)))
-                && self.may_judge(job, **index, offer.node)
+                && self.worth_asking(job, **index, offer.node)
         };
+        if job.has_stalled(offer.node) {
+            return Some((
+                "let work run out without a word, again and again".to_owned(),
+                "another provider would help, or a longer `--timeout`".to_owned(),
+            ));
+        }
         // Audits that wait for another provider need one hired as much as other tasks do.
         let waiting = job.second.keys().take(64).chain(job.queue.iter().take(64));
         let Some(index) = waiting.chain(job.retry.iter().take(256)).find(may) else {

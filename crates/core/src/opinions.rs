@@ -151,7 +151,7 @@ impl Core {
             for (index, since) in job.second.iter().take(256) {
                 let can = |node: &NodeId| {
                     job.task(*index).is_some_and(|t| t.may_run_at(Some(*node)))
-                        && self.may_judge(job, *index, *node)
+                        && self.worth_asking(job, *index, *node)
                 };
                 if !reachable.iter().any(can) && now.since_ms(*since) >= grace {
                     let accepted = job.task(*index).and_then(|t| t.accepted.as_ref());
@@ -176,10 +176,11 @@ impl Core {
         }
     }
 
-    /// Whether a provider's opinion on a task is worth something: nothing ties it to those who have
-    /// signed already, and it was not outvoted in this job.
-    pub(crate) fn may_judge(&self, job: &Job, index: u32, provider: NodeId) -> bool {
+    /// Whether a provider's answer to a task can be had and is worth something: it answers, nothing
+    /// ties it to those who have signed already, and it was not outvoted in this job.
+    pub(crate) fn worth_asking(&self, job: &Job, index: u32, provider: NodeId) -> bool {
         !job.distrusted.contains(&provider)
+            && !job.has_stalled(provider)
             && job
                 .task(index)
                 .is_some_and(|task| task.signers().all(|other| !self.related(provider, other)))

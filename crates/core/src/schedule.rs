@@ -113,7 +113,7 @@ impl Core {
         let Some(hire) = self.hires.get(&lease) else { return false };
         let terms = hire.lease();
         job.task(index).is_some_and(|task| task.may_run_at(Some(provider)))
-            && self.may_judge(job, index, provider)
+            && self.worth_asking(job, index, provider)
             && self
                 .job_obstacle(job, index, &terms.price, terms.memory_bytes, terms.fuel_per_second)
                 .is_none()
@@ -369,14 +369,18 @@ impl Core {
                         break;
                     }
                 } else if now.since_ms(work.since) > allowed {
-                    overdue.push((AssignmentId { lease: *id, number: *number }, hire.provider()));
+                    let assignment = AssignmentId { lease: *id, number: *number };
+                    overdue.push((assignment, hire.provider(), work.job, work.since));
                 }
             }
         }
         for lease in unsigned {
             self.lose_hire(lease, "it delivered outcomes and does not sign them");
         }
-        for (assignment, provider) in overdue {
+        for (assignment, provider, id, since) in overdue {
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.stalled_at(provider, since, now);
+            }
             self.send(provider, Message::Cancel { assignment });
             let detail = "overdue".to_owned();
             self.drop_work(assignment, Fault { kind: FaultKind::Timeout, detail });
@@ -479,7 +483,7 @@ impl Core {
                 };
                 let elsewhere = reachable.iter().any(|node| {
                     task.may_run_at(Some(*node))
-                        && self.may_judge(job, *index, *node)
+                        && self.worth_asking(job, *index, *node)
                         && fits(job, *index, node)
                 });
                 let at_home = home && job.record.home && task.may_run_at(None);

@@ -2,7 +2,7 @@
 //! so), and so that the core never holds a secret key itself.
 
 use ayni_types::{BatchKey, NodeId, NodeSignature};
-use ayni_wire::{BatchSignature, BatchSigner, NodeKey, recover_batch_key, verify_node};
+use ayni_wire::{EvmSignature, EvmSigner, NodeKey, recover_batch_key, verify_node};
 
 /// Signs for this node and checks what others signed.
 pub trait Seal {
@@ -15,21 +15,21 @@ pub trait Seal {
     /// The address under which our batches are signed.
     fn batch_key(&self) -> BatchKey;
     /// Our signature over a batch hash.
-    fn sign_batch(&self, hash: &[u8; 32]) -> BatchSignature;
+    fn sign_batch(&self, hash: &[u8; 32]) -> EvmSignature;
     /// Whether the holder of `key` signed `hash`.
-    fn verify_batch(&self, key: BatchKey, hash: &[u8; 32], signature: &BatchSignature) -> bool;
+    fn verify_batch(&self, key: BatchKey, hash: &[u8; 32], signature: &EvmSignature) -> bool;
 }
 
 /// The real thing: Ed25519 and secp256k1.
 pub struct WireSeal {
     node: NodeKey,
-    batch: BatchSigner,
+    batch: EvmSigner,
 }
 
 impl WireSeal {
     /// From the node's two keys.
     #[must_use]
-    pub fn new(node: NodeKey, batch: BatchSigner) -> Self {
+    pub fn new(node: NodeKey, batch: EvmSigner) -> Self {
         Self { node, batch }
     }
 }
@@ -51,11 +51,11 @@ impl Seal for WireSeal {
         self.batch.key()
     }
 
-    fn sign_batch(&self, hash: &[u8; 32]) -> BatchSignature {
+    fn sign_batch(&self, hash: &[u8; 32]) -> EvmSignature {
         self.batch.sign(hash)
     }
 
-    fn verify_batch(&self, key: BatchKey, hash: &[u8; 32], signature: &BatchSignature) -> bool {
+    fn verify_batch(&self, key: BatchKey, hash: &[u8; 32], signature: &EvmSignature) -> bool {
         recover_batch_key(hash, signature) == Some(key)
     }
 }

@@ -65,6 +65,7 @@ impl Core {
             job.took(took);
             let stats = job.stats.entry(Some(from)).or_default();
             stats.delivered += 1;
+            stats.stalled = (0, now);
             stats.busy_ms = stats.busy_ms.saturating_add(took);
             let place = Place::Lease { lease, number, provider: from };
             if let Some(task) = job.task_mut(index) {

@@ -4,7 +4,7 @@
 
 use ayni_core::Seal;
 use ayni_types::{BatchKey, NodeId, NodeSignature};
-use ayni_wire::BatchSignature;
+use ayni_wire::EvmSignature;
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
@@ -50,11 +50,11 @@ impl Seal for SimSeal {
         key_of(self.node)
     }
 
-    fn sign_batch(&self, hash: &[u8; 32]) -> BatchSignature {
-        BatchSignature(mark(&self.batch_key().0, hash))
+    fn sign_batch(&self, hash: &[u8; 32]) -> EvmSignature {
+        EvmSignature(mark(&self.batch_key().0, hash))
     }
 
-    fn verify_batch(&self, key: BatchKey, hash: &[u8; 32], signature: &BatchSignature) -> bool {
+    fn verify_batch(&self, key: BatchKey, hash: &[u8; 32], signature: &EvmSignature) -> bool {
         mark::<65>(&key.0, hash) == signature.0
     }
 }

@@ -7,7 +7,7 @@ use ayni_types::{
     Observed, Offer, OutFile, Outcome, Price, Receipt, Roles, TaskId, Time,
 };
 use ayni_wire::{
-    Assign, BatchSignature, Delivered, FullLease, Hello, Message, Query, Refusal, RefusalCode,
+    Assign, Delivered, EvmSignature, FullLease, Hello, Message, Query, Refusal, RefusalCode,
     Signed, SignedBatch, SignedHeader, TwoRoots,
 };
 use proptest::prelude::*;
@@ -134,14 +134,14 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
         11 => Message::Cancel { assignment },
         12 => Message::Batch(SignedBatch {
             header,
-            signature: BatchSignature([n; 65]),
+            signature: EvmSignature([n; 65]),
             receipts: vec![receipt; n as usize % 4],
         }),
         13 => Message::BatchAck { lease, batch: number % 4 },
         14 => Message::Ping { leases: vec![lease; n as usize] },
         17 => Message::AuditSeed { lease, seed: Digest([n; 32]) },
         18 => {
-            let signed = SignedHeader { header, signature: BatchSignature([n; 65]) };
+            let signed = SignedHeader { header, signature: EvmSignature([n; 65]) };
             let lease = FullLease { lease: terms, requester: signature, provider: signature };
             Message::TwoRoots(Box::new(TwoRoots { lease, first: signed, second: signed }))
         }

@@ -5,14 +5,14 @@ use ayni_core::{
     encode_record,
 };
 use ayni_types::{EngineBuild, JobId, NodeAddr, Roles, Time};
-use ayni_wire::{BatchSigner, NodeKey, digest};
+use ayni_wire::{EvmSigner, NodeKey, digest};
 
 use crate::stage::{Stage, honest, job};
 
 fn recover(records: Vec<Vec<u8>>) -> Result<Core, RecoverError> {
     let node = NodeKey::from_secret(&[1; 32]);
     let id = node.id();
-    let seal = WireSeal::new(node, BatchSigner::from_secret(&[1; 32]).expect("a scalar"));
+    let seal = WireSeal::new(node, EvmSigner::from_secret(&[1; 32]).expect("a scalar"));
     let build = EngineBuild { digest: digest(b"runner"), version: String::new() };
     let config = Config {
         roles: Roles::default(),

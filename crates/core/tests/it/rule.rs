@@ -2,9 +2,7 @@
 
 use ayni_core::{Command, Core, JobState, Purpose};
 use ayni_types::{Amount, Fault, JobId, Lease, NodeId, Outcome, TaskSpec, Verify};
-use ayni_wire::{
-    BatchSigner, Message, NodeKey, Signed, SignedHeader, TwoRoots, batch_hash, digest,
-};
+use ayni_wire::{EvmSigner, Message, NodeKey, Signed, SignedHeader, TwoRoots, batch_hash, digest};
 
 use crate::stage::{Stage, honest, job, outcome};
 
@@ -224,7 +222,7 @@ fn a_proof_of_two_roots_bans_everywhere_and_a_false_one_nowhere() {
         .find(|f| f.lease.lease.provider == stage.actors[1].id)
         .expect("ann did some");
     // Ann's own key signs a second root for the same number.
-    let signer = BatchSigner::from_secret(&[2; 32]).expect("a scalar");
+    let signer = EvmSigner::from_secret(&[2; 32]).expect("a scalar");
     assert_eq!(signer.key(), file.lease.lease.batch_key);
     let first = SignedHeader { header: file.header, signature: file.signature };
     let mut header = file.header;

@@ -11,7 +11,7 @@ use ayni_types::{
     Amount, BlobRef, End, EngineBuild, EngineId, Fault, FaultKind, Fuel, JobId, Limits, NodeAddr,
     NodeId, Observed, Outcome, Price, Roles, TaskSpec, Time, Verify,
 };
-use ayni_wire::{BatchSigner, Message, NodeKey, digest, task_id};
+use ayni_wire::{EvmSigner, Message, NodeKey, digest, task_id};
 
 /// What a machine does with a task.
 pub(crate) type Script = fn(task: &TaskSpec, purpose: Purpose) -> Result<Outcome, Fault>;
@@ -91,7 +91,7 @@ pub(crate) fn job(number: u8, tasks: &[&str]) -> JobSpec {
 
 fn seal(number: u8) -> WireSeal {
     let secret = [number + 1; 32];
-    let batch = BatchSigner::from_secret(&secret).expect("a small number is a scalar");
+    let batch = EvmSigner::from_secret(&secret).expect("a small number is a scalar");
     WireSeal::new(NodeKey::from_secret(&secret), batch)
 }
 

@@ -6,7 +6,7 @@ use ayni_types::{
     Limits, NodeId, NodeSignature, Observed, Price, Receipt, TaskSpec,
 };
 use ayni_wire::{
-    Assign, BatchSignature, Delivered, FullLease, Message, SignedBatch, digest, leaf_hash,
+    Assign, Delivered, EvmSignature, FullLease, Message, SignedBatch, digest, leaf_hash,
     merkle_root, outcome_digest, task_id,
 };
 
@@ -138,7 +138,7 @@ pub(super) fn batch(number: u32) -> SignedBatch {
     let root = merkle_root(&[leaf_hash(&receipt)]);
     SignedBatch {
         header: BatchHeader { lease: LEASE, batch: 0, count: 1, root },
-        signature: BatchSignature([0; 65]),
+        signature: EvmSignature([0; 65]),
         receipts: vec![receipt],
     }
 }
