@@ -12,7 +12,7 @@ mod lie {
     use ayni_core::Ran;
     use ayni_store::{Area, Blobs, StoreError};
     use ayni_types::{Amount, BlobRef, End, Exhausted, Fuel, Outcome, TaskSpec};
-    use ayni_wire::{BatchSigner, Message, batch_hash, digest, leaf_hash, merkle_root, task_id};
+    use ayni_wire::{EvmSigner, Message, batch_hash, digest, leaf_hash, merkle_root, task_id};
 
     /// How to lie.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ mod lie {
     /// A liar.
     pub(crate) struct Cheat {
         strategy: Strategy,
-        signer: BatchSigner,
+        signer: EvmSigner,
         past: Mutex<Past>,
     }
 
@@ -75,7 +75,7 @@ mod lie {
              N-th), withhold (never shows the output), stall (never answers), two-roots (signs two \
              roots for one batch), price (bills more than the lease says)";
 
-        pub(crate) fn parse(name: &str, signer: BatchSigner) -> Option<Self> {
+        pub(crate) fn parse(name: &str, signer: EvmSigner) -> Option<Self> {
             Some(Self { strategy: Strategy::parse(name)?, signer, past: Mutex::default() })
         }
 
@@ -183,7 +183,7 @@ mod lie {
     use ayni_core::Ran;
     use ayni_store::{Blobs, StoreError};
     use ayni_types::TaskSpec;
-    use ayni_wire::{BatchSigner, Message};
+    use ayni_wire::{EvmSigner, Message};
 
     /// There is no way to lie in a release build.
     pub(crate) enum Cheat {}
@@ -191,7 +191,7 @@ mod lie {
     impl Cheat {
         pub(crate) const NAMES: &str = "none in a release build";
 
-        pub(crate) fn parse(_name: &str, _signer: BatchSigner) -> Option<Self> {
+        pub(crate) fn parse(_name: &str, _signer: EvmSigner) -> Option<Self> {
             None
         }
 

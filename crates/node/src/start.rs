@@ -16,7 +16,7 @@ use ayni_net::{Net, NetConfig, NetError, NetEvent};
 use ayni_sandbox::{ArtefactCache, CacheError, Sandbox, SandboxConfig, SandboxError};
 use ayni_store::{Blobs, Home, HomeError, Journal, JournalError, StoreError};
 use ayni_types::{Fault, NodeAddr, NodeId, Roles, Time};
-use ayni_wire::{BatchSigner, NodeKey, Ticket, TicketError};
+use ayni_wire::{EvmSigner, NodeKey, Ticket, TicketError};
 use tokio::sync::oneshot;
 
 use crate::backend::NodeBackend;
@@ -336,8 +336,8 @@ impl Node {
 /// Compiled code kept, in bytes.
 const COMPILED_BYTES_MAX: u64 = 8 << 30;
 
-fn batch_signer(secret: &[u8; 32], home: &std::path::Path) -> Result<BatchSigner, HomeError> {
-    BatchSigner::from_secret(secret).ok_or_else(|| HomeError::BadKey {
+fn batch_signer(secret: &[u8; 32], home: &std::path::Path) -> Result<EvmSigner, HomeError> {
+    EvmSigner::from_secret(secret).ok_or_else(|| HomeError::BadKey {
         path: home.join("keys").join("batch"),
         why: "is no secp256k1 key",
     })

@@ -19,7 +19,7 @@ pub enum IdError {
     },
 }
 
-fn malformed(text: &str, expected: &'static str) -> IdError {
+pub(crate) fn malformed(text: &str, expected: &'static str) -> IdError {
     IdError::Malformed { text: text.chars().take(100).collect(), expected }
 }
 
@@ -82,6 +82,10 @@ hex_id!(
     /// EVM address (last 20 bytes of keccak-256 of the public key) of the session key that signs a
     /// lease's batches.
     BatchKey, 20, "an address (40 hex digits)"
+);
+hex_id!(
+    /// A payment channel: the EIP-712 hash of its terms.
+    ChannelId, 32, "a channel id (64 hex digits)"
 );
 hex_id!(
     /// An Ed25519 signature made by a node's identity.

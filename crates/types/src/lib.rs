@@ -1,4 +1,5 @@
-//! The nouns of Ayni: identifiers, quantities, tasks, outcomes, offers, leases and receipts.
+//! The nouns of Ayni: identifiers, quantities, tasks, outcomes, offers, leases, receipts, accounts and
+//! channels.
 //!
 //! Everything here is plain data with a canonical CBOR form (field order is the encoding), so that
 //! every other crate speaks of the same things by the same names. Deliberately not here: IO, async,
@@ -7,6 +8,7 @@
 mod id;
 pub mod limits;
 mod market;
+mod money;
 mod outcome;
 mod quantity;
 mod receipt;
@@ -14,10 +16,11 @@ mod task;
 mod verify;
 
 pub use id::{
-    AssignmentId, BatchKey, Digest, IdError, JobId, LeaseId, NodeAddr, NodeId, NodeSignature,
-    TaskId,
+    AssignmentId, BatchKey, ChannelId, Digest, IdError, JobId, LeaseId, NodeAddr, NodeId,
+    NodeSignature, TaskId,
 };
 pub use market::{EngineBuild, Lease, Offer, Price, Roles, Wall, Walls};
+pub use money::{Account, ChannelFunds, ChannelTerms, Ledger, Withdrawal};
 pub use outcome::{
     BlobRef, End, Exhausted, Fault, FaultKind, Observed, OutFile, Outcome, TrapCode,
 };

@@ -13,18 +13,18 @@ use sha3::{Digest as _, Keccak256};
 /// `r ‖ s ‖ v` over secp256k1.
 #[derive(Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
-pub struct BatchSignature(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 65]);
+pub struct EvmSignature(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 65]);
 
-impl std::fmt::Debug for BatchSignature {
+impl std::fmt::Debug for EvmSignature {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "BatchSignature({:02x}{:02x}…)", self.0[0], self.0[1])
+        write!(f, "EvmSignature({:02x}{:02x}…)", self.0[0], self.0[1])
     }
 }
 
 /// Sibling hashes from a leaf up to the root.
 pub type BatchProof = Vec<Digest>;
 
-fn keccak(parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn keccak(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Keccak256::new();
     for part in parts {
         hasher.update(part);
@@ -32,7 +32,7 @@ fn keccak(parts: &[&[u8]]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-fn word(value: u128) -> [u8; 32] {
+pub(crate) fn word(value: u128) -> [u8; 32] {
     let mut word = [0; 32];
     word[16..].copy_from_slice(&value.to_be_bytes());
     word
@@ -125,7 +125,7 @@ pub fn batch_hash(header: &BatchHeader) -> [u8; 32] {
 
 /// Who signed `hash`; `None` if nobody can have, or if the form is malleable (high `s`).
 #[must_use]
-pub fn recover_batch_key(hash: &[u8; 32], signature: &BatchSignature) -> Option<BatchKey> {
+pub fn recover_batch_key(hash: &[u8; 32], signature: &EvmSignature) -> Option<BatchKey> {
     let recovery = RecoveryId::from_byte(signature.0[64].checked_sub(27)?)?;
     if recovery.is_x_reduced() {
         return None;
@@ -141,7 +141,7 @@ pub fn recover_batch_key(hash: &[u8; 32], signature: &BatchSignature) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sign::BatchSigner;
+    use crate::sign::EvmSigner;
     use ayni_types::{Amount, Fuel, LeaseId, Observed, TaskId};
 
     fn receipt(index: u32) -> Receipt {
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_batch_signature_names_its_key_and_nothing_else_passes() {
-        let signer = BatchSigner::from_secret(&[9; 32]).unwrap();
+        let signer = EvmSigner::from_secret(&[9; 32]).unwrap();
         let header =
             BatchHeader { lease: LeaseId([1; 16]), batch: 3, count: 1, root: Digest([4; 32]) };
         let hash = batch_hash(&header);
@@ -197,7 +197,7 @@ mod tests {
         let mut secret = [0; 32];
         secret[31] = 1;
         assert_eq!(
-            BatchSigner::from_secret(&secret).unwrap().key().to_string(),
+            EvmSigner::from_secret(&secret).unwrap().key().to_string(),
             "7e5f4552091a69125d5dfcb7b8c2659029395bdf"
         );
     }

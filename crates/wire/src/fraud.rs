@@ -6,7 +6,7 @@
 use ayni_types::{BatchHeader, BatchKey, NodeId, NodeSignature};
 use minicbor::{Decode, Encode};
 
-use crate::batch::{BatchSignature, batch_hash, recover_batch_key};
+use crate::batch::{EvmSignature, batch_hash, recover_batch_key};
 use crate::message::FullLease;
 use crate::sign::{message_for, verify_node};
 
@@ -32,7 +32,7 @@ pub struct SignedHeader {
     pub header: BatchHeader,
     /// By the lease's batch key.
     #[n(1)]
-    pub signature: BatchSignature,
+    pub signature: EvmSignature,
 }
 
 /// Why a proof proves nothing.
@@ -70,7 +70,7 @@ impl TwoRoots {
     /// When it proves nothing.
     pub fn culprit_by(
         &self,
-        is_batch_signed: impl Fn(BatchKey, &[u8; 32], &BatchSignature) -> bool,
+        is_batch_signed: impl Fn(BatchKey, &[u8; 32], &EvmSignature) -> bool,
         is_node_signed: impl Fn(NodeId, &[u8], &NodeSignature) -> bool,
     ) -> Result<NodeId, NoProof> {
         let terms = &self.lease.lease;
@@ -97,12 +97,12 @@ impl TwoRoots {
 mod tests {
     use super::*;
     use crate::check::digest;
-    use crate::sign::{BatchSigner, NodeKey};
+    use crate::sign::{EvmSigner, NodeKey};
     use ayni_types::{Amount, EngineBuild, EngineId, Lease, LeaseId, Price, Time};
 
     fn proof() -> TwoRoots {
         let provider = NodeKey::from_secret(&[2; 32]);
-        let signer = BatchSigner::from_secret(&[3; 32]).unwrap();
+        let signer = EvmSigner::from_secret(&[3; 32]).unwrap();
         let lease = Lease {
             id: LeaseId([4; 16]),
             requester: NodeKey::from_secret(&[1; 32]).id(),

@@ -13,10 +13,11 @@ pub mod runner;
 mod sign;
 mod ticket;
 mod verify;
+mod voucher;
 
 pub use batch::{
-    BatchProof, BatchSignature, batch_hash, leaf_hash, merkle_proof, merkle_root,
-    recover_batch_key, verify_proof,
+    BatchProof, EvmSignature, batch_hash, leaf_hash, merkle_proof, merkle_root, recover_batch_key,
+    verify_proof,
 };
 pub use canonical::{DecodeError, decode, encode};
 pub use check::{TaskError, check_task, check_tree, digest, outcome_digest, task_id};
@@ -25,6 +26,7 @@ pub use message::{
     Assign, Delivered, FullLease, Hello, Message, PROTOCOL_VERSION, Query, ReceiptFile, Refusal,
     RefusalCode, SignedBatch,
 };
-pub use sign::{BatchSigner, Domain, NodeKey, SignatureError, Signed, verify_node};
+pub use sign::{Domain, EvmSigner, NodeKey, SignatureError, Signed, verify_node};
 pub use ticket::{Ticket, TicketError};
 pub use verify::{ReceiptCheck, task_blobs, verify_receipt};
+pub use voucher::{Voucher, channel_id, voucher_hash};

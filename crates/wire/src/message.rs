@@ -7,7 +7,7 @@ use ayni_types::{
 };
 use minicbor::{Decode, Encode};
 
-use crate::batch::{BatchProof, BatchSignature};
+use crate::batch::{BatchProof, EvmSignature};
 use crate::fraud::TwoRoots;
 use crate::sign::Signed;
 
@@ -253,7 +253,7 @@ pub struct SignedBatch {
     pub header: BatchHeader,
     /// By the lease's batch key.
     #[n(1)]
-    pub signature: BatchSignature,
+    pub signature: EvmSignature,
     /// The leaves in order.
     #[n(2)]
     pub receipts: Vec<Receipt>,
@@ -282,7 +282,7 @@ pub struct ReceiptFile {
     pub header: BatchHeader,
     /// Over the root.
     #[n(6)]
-    pub signature: BatchSignature,
+    pub signature: EvmSignature,
     /// Names the batch key and the prices, signed by both sides.
     #[n(7)]
     pub lease: FullLease,

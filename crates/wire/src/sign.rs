@@ -8,7 +8,7 @@ use k256::ecdsa::SigningKey as BatchSigningKey;
 use minicbor::{Decode, Encode};
 use sha3::{Digest as _, Keccak256};
 
-use crate::batch::BatchSignature;
+use crate::batch::EvmSignature;
 use crate::canonical::encode;
 
 /// A kind of statement that nodes sign.
@@ -108,9 +108,9 @@ impl NodeKey {
 }
 
 /// The key that signs batches.
-pub struct BatchSigner(BatchSigningKey);
+pub struct EvmSigner(BatchSigningKey);
 
-impl BatchSigner {
+impl EvmSigner {
     /// From 32 secret bytes; `None` if they are no scalar (one in 2^128).
     #[must_use]
     pub fn from_secret(secret: &[u8; 32]) -> Option<Self> {
@@ -125,13 +125,13 @@ impl BatchSigner {
 
     /// Signs a 32-byte hash; `r ‖ s ‖ v` with low `s` and `v` of 27 or 28.
     #[must_use]
-    pub fn sign(&self, hash: &[u8; 32]) -> BatchSignature {
+    pub fn sign(&self, hash: &[u8; 32]) -> EvmSignature {
         let (signature, recovery) =
             self.0.sign_prehash_recoverable(hash).expect("a 32-byte hash can be signed");
         let mut bytes = [0; 65];
         bytes[..64].copy_from_slice(&signature.to_bytes());
         bytes[64] = 27 + recovery.to_byte();
-        BatchSignature(bytes)
+        EvmSignature(bytes)
     }
 }
 

@@ -107,7 +107,7 @@ mod tests {
     use crate::batch::{merkle_proof, merkle_root};
     use crate::check::digest;
     use crate::message::FullLease;
-    use crate::sign::{BatchSigner, NodeKey};
+    use crate::sign::{EvmSigner, NodeKey};
     use ayni_types::{
         Amount, BatchHeader, BlobRef, End, EngineBuild, EngineId, Fuel, Lease, LeaseId, Limits,
         Observed, Outcome, Price, Receipt, Time,
@@ -116,7 +116,7 @@ mod tests {
     fn sealed() -> ReceiptFile {
         let (requester, provider) =
             (NodeKey::from_secret(&[1; 32]), NodeKey::from_secret(&[2; 32]));
-        let batch_signer = BatchSigner::from_secret(&[3; 32]).unwrap();
+        let batch_signer = EvmSigner::from_secret(&[3; 32]).unwrap();
         let lease = Lease {
             id: LeaseId([4; 16]),
             requester: requester.id(),

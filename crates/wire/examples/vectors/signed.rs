@@ -2,7 +2,7 @@
 
 use ayni_types::{Lease, NodeId, NodeSignature, Offer};
 use ayni_wire::{
-    BatchSignature, Domain, ReceiptFile, Signed, Ticket, TwoRoots, batch_hash, decode, encode,
+    Domain, EvmSignature, ReceiptFile, Signed, Ticket, TwoRoots, batch_hash, decode, encode,
     recover_batch_key, verify_node, verify_receipt,
 };
 use serde_json::{Value, json};
@@ -135,7 +135,7 @@ fn add_order(signature: &mut [u8; 64]) {
     }
 }
 
-fn wrong_batch_signatures(hash: &[u8; 32], good: BatchSignature) -> Vec<Value> {
+fn wrong_batch_signatures(hash: &[u8; 32], good: EvmSignature) -> Vec<Value> {
     let signer = sample::batch_signer().key();
     let with = |change: &dyn Fn(&mut [u8; 65])| {
         let mut bent = good;
@@ -153,7 +153,7 @@ fn wrong_batch_signatures(hash: &[u8; 32], good: BatchSignature) -> Vec<Value> {
         ("r of zero", *hash, with(&|s| s[..32].fill(0))),
         ("s of zero", *hash, with(&|s| s[32..64].fill(0))),
     ];
-    let case = |(name, hash, signature): &(&str, [u8; 32], BatchSignature)| {
+    let case = |(name, hash, signature): &(&str, [u8; 32], EvmSignature)| {
         assert_ne!(recover_batch_key(hash, signature), Some(signer), "{name}");
         let (hash, signature) = (hex(hash), hex(&signature.0));
         json!({

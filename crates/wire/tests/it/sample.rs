@@ -8,7 +8,7 @@ use ayni_types::{
     Tree, TreeEntry, Wall,
 };
 use ayni_wire::{
-    Assign, BatchSigner, Delivered, FullLease, Hello, Message, NodeKey, PROTOCOL_VERSION, Query,
+    Assign, Delivered, EvmSigner, FullLease, Hello, Message, NodeKey, PROTOCOL_VERSION, Query,
     ReceiptFile, Refusal, RefusalCode, Signed, SignedBatch, SignedHeader, Ticket, TwoRoots,
     batch_hash, digest, leaf_hash, merkle_proof, merkle_root, outcome_digest, task_id,
 };
@@ -34,8 +34,8 @@ pub(crate) fn provider() -> NodeKey {
     NodeKey::from_secret(&PROVIDER_SECRET)
 }
 
-pub(crate) fn batch_signer() -> BatchSigner {
-    BatchSigner::from_secret(&BATCH_SECRET).expect("a small number is a scalar")
+pub(crate) fn batch_signer() -> EvmSigner {
+    EvmSigner::from_secret(&BATCH_SECRET).expect("a small number is a scalar")
 }
 
 pub(crate) fn addr() -> NodeAddr {
