@@ -296,6 +296,34 @@ def batch_hash(header):
     return keccak(b"\x19\x01", domain, body)
 
 
+def x402(ledger, body):
+    domain = keccak(
+        keccak(
+            b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+        ),
+        keccak(b"x402 Batch Settlement"),
+        keccak(b"1"),
+        word(ledger[0]),
+        ledger[1].rjust(32, b"\0"),
+    )
+    return keccak(b"\x19\x01", domain, body)
+
+
+def channel_id(paid_by):
+    ledger, (*accounts, delay, salt) = paid_by
+    types = (
+        b"ChannelConfig(address payer,address payerAuthorizer,address receiver,"
+        b"address receiverAuthorizer,address token,uint40 withdrawDelay,bytes32 salt)"
+    )
+    accounts = [account.rjust(32, b"\0") for account in accounts]
+    return x402(ledger, keccak(keccak(types), *accounts, word(delay), salt))
+
+
+def voucher_hash(ledger, channel, ceiling):
+    types = b"Voucher(bytes32 channelId,uint128 maxClaimableAmount)"
+    return x402(ledger, keccak(keccak(types), channel, ceiling.rjust(32, b"\0")))
+
+
 def price_of(prices, fuel, code_bytes, data_bytes):
     total = 0
     for price, quantity, unit in zip(prices, (fuel, code_bytes, data_bytes), (10**9, 1 << 20, 1 << 20)):
@@ -490,6 +518,17 @@ def check_hashes(vectors):
         expect("leaf", v["leaf"], leaf_hash(decode("receipt", unhex(v, "receipt"))).hex())
     for v in vectors["batch_hashes"]:
         expect("batch hash", v["hash"], batch_hash(decode("header", unhex(v, "header"))).hex())
+    for v in vectors["channels"]:
+        ledger, terms = paid_by = decode("paid-by", unhex(v, "paid_by"))
+        channel, ceiling, signature = decode("voucher", unhex(v, "voucher"))
+        expect("channel id", v["channel"], channel_id(paid_by).hex())
+        expect("channel", v["channel"], channel.hex())
+        voucher = voucher_hash(ledger, channel, ceiling)
+        expect("voucher hash", v["hash"], voucher.hex())
+        expect("payer", terms[1].hex(), batch_signer(voucher, signature).hex())
+        for name, other in [("ceiling", voucher_hash(ledger, channel, bytes(16))),
+                            ("chain", voucher_hash([1, ledger[1]], channel, ceiling))]:
+            expect(name, False, batch_signer(other, signature) == terms[1])
     for v in vectors["trees"]:
         leaves = [bytes.fromhex(leaf) for leaf in v["leaves"]]
         root = merkle_root(leaves)

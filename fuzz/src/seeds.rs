@@ -212,7 +212,7 @@ fn journal() -> Seeds {
         Record::Equivocation { provider: lease.provider, second: sample::batch(1), time },
         Record::LeaseGranted(sample::full_lease()),
         Record::BatchSigned(sample::batch(1)),
-        Record::BatchAcked { lease: lease.id, batch: 9 },
+        Record::BatchAcked { lease: lease.id, batch: 9, taken: true },
         Record::GrantClosed { lease: lease.id },
         Record::OfferIssued { sequence: 42 },
         Record::AuditsDrawn {

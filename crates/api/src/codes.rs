@@ -122,6 +122,10 @@ codes! {
         "the home folder can't be used"
         "The node keeps its key, its journal and its blobs in its home folder, and must be able to read and write there. The key and token must be readable by their owner only."
         "check the folder's owner, its rights and the free space, or give another --home"
+    CHANNEL_UNKNOWN "E-PAY-001" 404 false FAILED
+        "no such channel here"
+        "A channel is known to the node that pays from it and to the one that is paid. Only its payer can close it."
+        "`ayni channel list` shows the channels of this node"
     JOB_UNKNOWN "E-JOB-001" 404 false FAILED
         "no such job here"
         "Jobs live in the node to which they were submitted."

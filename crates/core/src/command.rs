@@ -25,6 +25,7 @@ impl Core {
             }
             (None, Command::CloseJob { job }) => self.close_job(job),
             (None, Command::CancelJob { job }) => self.cancel_job(job),
+            (None, Command::CloseChannel { channel }) => self.close_channel(channel),
             (None, _) => {
                 self.query_now();
                 Ok(Reply::Done)

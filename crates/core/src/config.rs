@@ -2,7 +2,7 @@
 //!
 //! Deliberately not here: parsing (the node crate does that) and anything that changes later.
 
-use ayni_types::{Amount, EngineBuild, NodeAddr, Price, Roles, Walls};
+use ayni_types::{Account, Amount, EngineBuild, Ledger, NodeAddr, Payment, Price, Roles, Walls};
 
 /// Everything that is fixed while a core lives.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct Config {
     pub provider: Option<ProviderConfig>,
     /// What it keeps for its own jobs and audits.
     pub home: HomeConfig,
+    /// What it pays with; `None` if it can't.
+    pub wallet: Option<Wallet>,
     /// Directories to publish to and to ask.
     pub directories: Vec<NodeAddr>,
     /// Durations and limits.
@@ -44,6 +46,27 @@ pub struct ProviderConfig {
     pub stake: Amount,
     /// Pay that it lets a requester hold back until the audits of a lease are done.
     pub hold_back: Amount,
+    /// How it is paid; `None`: its prices are counted and never paid.
+    pub payment: Option<Payment>,
+}
+
+/// What a requester pays with. The keys are elsewhere.
+#[derive(Debug, Clone)]
+pub struct Wallet {
+    /// Where its money is.
+    pub ledger: Ledger,
+    /// Which money: an ERC-20 contract there.
+    pub token: Account,
+    /// Whose: it pays the deposits, and gets back what is left.
+    pub account: Account,
+    /// What a channel is opened with, and topped up by.
+    pub deposit: Amount,
+    /// How far ahead of its bills a provider that has not been paid before is promised.
+    pub step_first: Amount,
+    /// The same for any.
+    pub step_max: Amount,
+    /// Providers that want deposits to stay longer after notice are not used, in seconds.
+    pub withdraw_delay_s_max: u64,
 }
 
 /// What a node keeps for itself.
@@ -138,6 +161,10 @@ pub struct Tuning {
     /// Refuse tasks whose fuel limit can't be done in their time even at so many times the lease's
     /// fuel rate (a rate is measured on one program, and others differ from it); 0 refuses none.
     pub fuel_rate_slack: u64,
+    /// A lease whose work has not been paid for so long is ended, in milliseconds.
+    pub unpaid_ms: u64,
+    /// What is earned is claimed on the chain when it is worth this much (a claim costs gas).
+    pub claim_least: Amount,
 }
 
 impl Default for Tuning {
@@ -180,6 +207,8 @@ impl Default for Tuning {
             cost_ppm: 700_000,
             trust_half_life_ms: 30 * 86_400_000,
             fuel_rate_slack: 16,
+            unpaid_ms: 120_000,
+            claim_least: Amount(1_000_000),
         }
     }
 }

@@ -6,20 +6,22 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ayni_types::{JobId, LeaseId, NodeAddr, NodeId, Roles, TaskId, Time, limits};
+use ayni_types::{ChannelId, JobId, LeaseId, NodeAddr, NodeId, Roles, TaskId, Time, limits};
 use ayni_wire::{FullLease, Hello, Message, PROTOCOL_VERSION, SignedBatch};
 
 use crate::audit::Draw;
+use crate::channel::{Purse, Till};
 use crate::config::Config;
 use crate::draws::Trust;
 use crate::effect::{Effect, FetchId, Notice, NoticeKind, RunId, SlotId};
-use crate::event::{Command, Event};
+use crate::event::{Command, Event, Reply};
 use crate::gate::{Gate, Then};
 use crate::home::HomeRun;
 use crate::job::{Audit, Ended, Job};
 use crate::journal::{Record, RecoverError, decode_record};
-use crate::market::{Ban, Hire, Known, Shun};
+use crate::market::{Ban, Hire, Known, Obstacle, Shun};
 use crate::provider::Provider;
+use crate::purse::channel_of;
 use crate::rng::Chance;
 use crate::seal::Seal;
 
@@ -70,6 +72,13 @@ pub struct Core {
     pub(crate) home_runs: BTreeMap<RunId, HomeRun>,
     pub(crate) fetches: BTreeMap<FetchId, FetchOwner>,
     pub(crate) provider: Option<Provider>,
+    /// Why somebody whom we want to hire can't be paid yet.
+    pub(crate) pay_waits: BTreeMap<NodeId, Obstacle>,
+    /// Channels that we pay from.
+    pub(crate) purses: BTreeMap<ChannelId, Purse>,
+    /// Channels that we are paid from, and which lease is paid from which.
+    pub(crate) tills: BTreeMap<ChannelId, Till>,
+    pub(crate) lease_tills: BTreeMap<LeaseId, ChannelId>,
     next_id: u64,
 }
 
@@ -178,6 +187,10 @@ impl Core {
             home_free: (1..=home_slots).rev().map(SlotId).collect(),
             home_runs: BTreeMap::new(),
             fetches: BTreeMap::new(),
+            pay_waits: BTreeMap::new(),
+            purses: BTreeMap::new(),
+            tills: BTreeMap::new(),
+            lease_tills: BTreeMap::new(),
             next_id: home_slots + 1,
         }
     }
@@ -187,6 +200,7 @@ impl Core {
             self.discover(addr);
         }
         self.provider_start();
+        self.watch_channels();
         self.touched = self.running.clone();
         self.after_event();
     }
@@ -222,6 +236,10 @@ impl Core {
                 Command::Pause { reason } => self.pause(id, reason),
                 Command::Resume { reason } => self.resume(id, reason),
                 Command::Drain => self.drain(id),
+                Command::Claim => {
+                    self.look_after_tills(true);
+                    self.effects.push_back(Effect::Reply { id, result: Ok(Reply::Done) });
+                }
                 other => self.command(id, other),
             },
             Event::Fetched { fetch, result } => match self.fetches.remove(&fetch) {
@@ -233,6 +251,11 @@ impl Core {
                 }
                 None => {}
             },
+            Event::ChannelSeen { channel, seen } => {
+                self.purse_seen(channel, seen);
+                self.till_seen(channel, seen);
+            }
+            Event::ChainFailed { channel, reason } => self.chain_failed(channel, reason),
             Event::RunStarted { run, compiling } => self.tenant_run_started(run, compiling),
             Event::Ran { run, result } => {
                 if self.home_runs.contains_key(&run) {
@@ -292,6 +315,9 @@ impl Core {
             }
             self.requester_heartbeat();
             self.provider_heartbeat();
+            self.look_after_purses();
+            self.look_after_tills(false);
+            self.unpaid_leases();
         }
         if self.query_at.is_some_and(|at| at <= self.now) {
             self.query_at = None;
@@ -317,6 +343,8 @@ impl Core {
         !self.running.is_empty()
             || !self.hires.is_empty()
             || self.provider.as_ref().is_some_and(Provider::is_busy)
+            || self.purses_busy()
+            || self.tills_busy()
     }
 
     // --- what every part uses ---
@@ -367,6 +395,8 @@ impl Core {
                 }
             }
             Then::OfferDurable(sequence) => self.offer_durable(sequence),
+            Then::Watch(paid_by) => self.effects.push_back(Effect::WatchChannel(paid_by)),
+            Then::Chain(paid_by, step) => self.effects.push_back(Effect::Chain { paid_by, step }),
         }
     }
 
@@ -432,6 +462,7 @@ impl Core {
         let hello = self.hello();
         self.send(node, hello);
         self.requester_peer_up(node);
+        self.purse_peer_up(node);
         self.provider_peer_up(node);
         self.dirty = true;
     }
@@ -459,6 +490,7 @@ impl Core {
                 | Message::BatchAck { .. }
                 | Message::Assign(_)
                 | Message::Cancel { .. }
+                | Message::Voucher(_)
         );
         if !free && !peer.spend(now, burst, rate) {
             return;
@@ -480,7 +512,9 @@ impl Core {
             Message::Faulted { assignment, fault } => self.faulted(from, assignment, fault),
             Message::Cancel { assignment } => self.cancelled(from, assignment),
             Message::Batch(batch) => self.batch_came(from, batch),
-            Message::BatchAck { lease, batch } => self.batch_acked(from, lease, batch),
+            Message::BatchAck { lease, batch, taken } => {
+                self.batch_acked(from, lease, batch, taken);
+            }
             Message::Ping { leases } => {
                 let dead = leases
                     .into_iter()
@@ -497,6 +531,7 @@ impl Core {
             }
             Message::AuditSeed { lease, seed } => self.seed_shown(from, lease, seed),
             Message::TwoRoots(proof) => self.proof_came(from, *proof),
+            Message::Voucher(voucher) => self.voucher_came(from, voucher),
         }
     }
 
@@ -559,12 +594,17 @@ impl Core {
                 self.open_asks.insert(lease.id, lease.provider);
             }
             Record::LeaseMade(full) => {
+                let paid_by = full.lease.paid_by.as_ref().map(channel_of);
+                if let Some(purse) = paid_by.and_then(|id| self.purses.get_mut(&id)) {
+                    purse.hold_back = full.lease.hold_back;
+                }
                 self.leases.insert(full.lease.id, full);
             }
             Record::LeaseClosed { lease } => {
                 self.open_asks.remove(&lease);
             }
             Record::BatchTaken(batch) => {
+                self.apply_bills(&batch);
                 self.batches.insert((batch.header.lease, batch.header.batch), batch);
             }
             Record::TaskAccepted(record) => self.apply_accepted(record),
@@ -609,7 +649,34 @@ impl Core {
             }
             Record::LeaseGranted(full) => self.apply_granted(full),
             Record::BatchSigned(batch) => self.apply_batch_signed(batch),
-            Record::BatchAcked { lease, batch } => self.apply_batch_acked(lease, batch),
+            Record::BatchAcked { lease, batch, taken } => {
+                self.apply_written_off(lease, batch, taken);
+                self.apply_batch_acked(lease, batch);
+            }
+            Record::ChannelOpened { paid_by, provider, deposit } => {
+                let purse = Purse::new(paid_by, provider, deposit);
+                self.purses.insert(purse.id, purse);
+            }
+            Record::ChannelToppedUp { channel, amount } => {
+                if let Some(purse) = self.purses.get_mut(&channel) {
+                    purse.deposits.push(amount.0);
+                }
+            }
+            Record::VoucherSigned { channel, ceiling } => {
+                if let Some(purse) = self.purses.get_mut(&channel) {
+                    purse.ceiling = purse.ceiling.max(ceiling.0);
+                }
+            }
+            Record::ChannelClosing { channel } => {
+                if let Some(purse) = self.purses.get_mut(&channel) {
+                    purse.closing = true;
+                }
+            }
+            Record::VoucherTaken(voucher) => {
+                if let Some(till) = self.tills.get_mut(&voucher.channel) {
+                    till.voucher = Some(voucher);
+                }
+            }
             Record::OfferIssued { sequence } => {
                 if let Some(provider) = &mut self.provider {
                     provider.offer_sequence = provider.offer_sequence.max(sequence);

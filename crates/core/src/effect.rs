@@ -1,9 +1,10 @@
 //! What the core asks of the world.
 
 use ayni_types::{
-    Amount, Digest, Fault, JobId, LeaseId, NodeAddr, NodeId, Outcome, TaskId, TaskSpec, Time,
+    Amount, ChannelId, Digest, Fault, JobId, LeaseId, NodeAddr, NodeId, Outcome, PaidBy, TaskId,
+    TaskSpec, Time,
 };
-use ayni_wire::{Message, Refusal};
+use ayni_wire::{Message, Refusal, Voucher};
 
 use crate::event::{CommandError, CommandId, Reply};
 
@@ -56,6 +57,16 @@ pub enum Effect {
     Kill(RunId),
     /// The slot's runner is not needed any more.
     CloseSlot(SlotId),
+    /// Say what the chain holds of a channel, now and whenever it changes: `ChannelSeen`.
+    WatchChannel(PaidBy),
+    /// Take a step on the chain. The same step is asked for again until it is seen to be done: it must
+    /// be taken once. What comes of it is seen by `ChannelSeen`; `ChainFailed` says why nothing does.
+    Chain {
+        /// In which channel.
+        paid_by: PaidBy,
+        /// What.
+        step: ChainStep,
+    },
     /// Freeze (true) or thaw the runners that work for others.
     Freeze(bool),
     /// Answer a command.
@@ -67,6 +78,29 @@ pub enum Effect {
     },
     /// Tell whoever watches.
     Notice(Notice),
+}
+
+/// A step in a channel. With its channel it names itself: two equal ones are one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChainStep {
+    /// Open the channel or pay more into it.
+    Deposit {
+        /// Counts the channel's deposits, from 0.
+        number: u32,
+        /// How much.
+        amount: Amount,
+    },
+    /// Take what is earned, up to this much from the channel's beginning.
+    Claim {
+        /// In all.
+        amount: Amount,
+        /// The promise that it rests on.
+        voucher: Voucher,
+    },
+    /// Announce that all that is left is to be taken back.
+    Withdraw,
+    /// Take it back; its time has come.
+    FinishWithdrawal,
 }
 
 /// Names a fetch.
@@ -128,6 +162,17 @@ pub enum NoticeKind {
         provider: NodeId,
         /// Slots.
         slots: u32,
+    },
+    /// A channel that we pay from can be used from now on, or not any more.
+    Channel {
+        /// Which.
+        channel: ChannelId,
+        /// Whom it pays.
+        provider: NodeId,
+        /// What is in it.
+        deposit: Amount,
+        /// Whether it can be used.
+        open: bool,
     },
     /// A provider said no.
     LeaseRefused {

@@ -1,10 +1,11 @@
 //! What the world tells the core.
 
 use ayni_types::{
-    Fault, JobId, NodeAddr, NodeId, Observed, Outcome, Price, TaskSpec, Time, Verify,
+    ChannelId, Fault, JobId, NodeAddr, NodeId, Observed, Outcome, Price, TaskSpec, Time, Verify,
 };
 use ayni_wire::Message;
 
+use crate::channel::Seen;
 use crate::effect::{FetchId, RunId};
 
 /// Something happened.
@@ -53,6 +54,20 @@ pub enum Event {
         fetch: FetchId,
         /// The bytes are held and verified, or why not.
         result: Result<(), FetchFailure>,
+    },
+    /// What the chain holds of a watched channel.
+    ChannelSeen {
+        /// Which.
+        channel: ChannelId,
+        /// What.
+        seen: Seen,
+    },
+    /// The last step asked for in a channel can't be taken.
+    ChainFailed {
+        /// Which.
+        channel: ChannelId,
+        /// For people.
+        reason: String,
     },
     /// A run started to compile or to execute (progress only).
     RunStarted {
@@ -126,6 +141,13 @@ pub enum Command {
     Drain,
     /// Ask directories for offers now.
     RefreshOffers,
+    /// Claim on the chain whatever is earned and promised, however little.
+    Claim,
+    /// Take back what a channel that we pay from still holds.
+    CloseChannel {
+        /// Which.
+        channel: ChannelId,
+    },
 }
 
 /// Why a provider rests.
@@ -186,6 +208,9 @@ pub enum CommandError {
     /// No such job.
     #[error("no job {0} here")]
     UnknownJob(JobId),
+    /// No such channel.
+    #[error("no channel {0} of which this node is the payer")]
+    UnknownChannel(ChannelId),
     /// A task breaks a rule.
     #[error("task {index}: {reason}")]
     BadTask {

@@ -6,10 +6,10 @@
 
 use std::collections::VecDeque;
 
-use ayni_types::{JobId, NodeId, Time};
+use ayni_types::{JobId, NodeId, PaidBy, Time};
 use ayni_wire::Message;
 
-use crate::effect::Notice;
+use crate::effect::{ChainStep, Notice};
 use crate::event::{CommandError, CommandId, Reply};
 use crate::journal::{Record, encode_record};
 
@@ -22,6 +22,8 @@ pub(crate) enum Then {
     TaskDurable(JobId, u32),
     JobDurable(JobId),
     OfferDurable(u64),
+    Watch(PaidBy),
+    Chain(PaidBy, ChainStep),
 }
 
 #[derive(Debug)]

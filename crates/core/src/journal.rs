@@ -5,14 +5,14 @@
 //! notices a gap. Deliberately not here: what a record does (`Core::apply`), and where it is kept.
 
 use ayni_types::{
-    Amount, Digest, FaultKind, JobId, Lease, LeaseId, NodeId, Outcome, Price, TaskSpec, Time,
-    Verify,
+    Amount, ChannelId, Digest, FaultKind, JobId, Lease, LeaseId, NodeId, Outcome, PaidBy, Price,
+    TaskSpec, Time, Verify,
 };
-use ayni_wire::{DecodeError, FullLease, SignedBatch, TwoRoots, encode};
+use ayni_wire::{DecodeError, FullLease, SignedBatch, TwoRoots, Voucher, encode};
 use minicbor::{Decode, Encode};
 
 /// The only version this build writes or reads.
-pub const JOURNAL_VERSION: u8 = 2;
+pub const JOURNAL_VERSION: u8 = 3;
 
 /// Tasks per [`Record::TasksAdded`], so that no record grows with its job.
 pub(crate) const TASKS_PER_RECORD: usize = 256;
@@ -165,7 +165,7 @@ pub enum Record {
     /// Provider side: we signed a batch.
     #[n(17)]
     BatchSigned(#[n(0)] SignedBatch),
-    /// Provider side: the requester has it.
+    /// Provider side: the requester has seen it.
     #[n(18)]
     BatchAcked {
         /// Lease.
@@ -174,6 +174,9 @@ pub enum Record {
         /// Batch.
         #[n(1)]
         batch: u64,
+        /// It is going to pay for it.
+        #[n(2)]
+        taken: bool,
     },
     /// Provider side: nothing more comes of it.
     #[n(19)]
@@ -237,6 +240,49 @@ pub enum Record {
         #[n(3)]
         price: Amount,
     },
+    /// A channel to a provider is to be opened.
+    #[n(26)]
+    ChannelOpened {
+        /// Which.
+        #[n(0)]
+        paid_by: PaidBy,
+        /// Whom it pays.
+        #[n(1)]
+        provider: NodeId,
+        /// With how much.
+        #[n(2)]
+        deposit: Amount,
+    },
+    /// More is to be paid into a channel.
+    #[n(27)]
+    ChannelToppedUp {
+        /// Which.
+        #[n(0)]
+        channel: ChannelId,
+        /// How much more.
+        #[n(1)]
+        amount: Amount,
+    },
+    /// We promised more.
+    #[n(28)]
+    VoucherSigned {
+        /// Of which channel.
+        #[n(0)]
+        channel: ChannelId,
+        /// How much in all.
+        #[n(1)]
+        ceiling: Amount,
+    },
+    /// What a channel still holds is to be taken back.
+    #[n(29)]
+    ChannelClosing {
+        /// Which.
+        #[n(0)]
+        channel: ChannelId,
+    },
+    /// Provider side: a better promise, checked.
+    #[n(30)]
+    VoucherTaken(#[n(0)] Voucher),
     /// More providers agree on another outcome than the accepted one, and home can't decide.
     #[n(24)]
     Outvoted {

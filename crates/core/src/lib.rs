@@ -7,6 +7,7 @@
 
 mod apply;
 pub mod audit;
+mod channel;
 mod command;
 mod config;
 mod core;
@@ -21,15 +22,21 @@ mod journal;
 mod market;
 mod opinions;
 mod provider;
+mod purse;
 mod rng;
 mod schedule;
 mod seal;
+mod statement;
+mod till;
 mod verify;
 mod view;
 
 pub use self::core::Core;
-pub use config::{Config, HomeConfig, ProviderConfig, Tuning};
-pub use effect::{Effect, FetchId, FetchWhat, Notice, NoticeKind, Purpose, RunId, SlotId};
+pub use channel::Seen;
+pub use config::{Config, HomeConfig, ProviderConfig, Tuning, Wallet};
+pub use effect::{
+    ChainStep, Effect, FetchId, FetchWhat, Notice, NoticeKind, Purpose, RunId, SlotId,
+};
 pub use event::{
     Command, CommandError, CommandId, Event, FetchFailure, JobSpec, PauseReason, Ran, Reply,
 };
@@ -39,6 +46,7 @@ pub use journal::{
     decode_record, encode_record,
 };
 pub use seal::{Seal, WireSeal};
+pub use statement::{ChannelState, ChannelView};
 pub use view::{
     AuditCounts, BanView, Confidence, Counts, Grounds, JobProviderView, JobState, JobView,
     LeaseView, OfferView, PeerView, ProviderView, RunView, Sizes, TaskState, TaskView, TotalsView,

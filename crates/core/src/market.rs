@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ayni_types::{
-    AssignmentId, Digest, EngineId, Fault, FaultKind, Lease, LeaseId, NodeId, NodeSignature, Offer,
-    Outcome, Price, Time, limits,
+    Amount, AssignmentId, Digest, EngineId, Fault, FaultKind, Lease, LeaseId, NodeId,
+    NodeSignature, Offer, Outcome, PaidBy, Price, Time, limits,
 };
 use ayni_wire::{
     Assign, FullLease, Message, PROTOCOL_VERSION, Query, Refusal, RefusalCode, Signed,
@@ -60,7 +60,7 @@ pub(crate) struct Work {
     pub(crate) fetch_tries: u32,
     pub(crate) fetch_at: Option<Time>,
     pub(crate) fetched: bool,
-    pub(crate) leaf: Option<(u64, u32, ayni_types::Amount)>,
+    pub(crate) leaf: Option<(u64, u32, Amount)>,
     /// Its job does not want it any more.
     pub(crate) abandoned: bool,
 }
@@ -250,6 +250,9 @@ impl Core {
         if !offer.engines.iter().any(|e| e.0 == EngineId::WASI1) {
             return because("it does not run engine wasi1".to_owned(), "upgrade that provider");
         }
+        if let Some(obstacle) = self.payment_obstacle(offer) {
+            return Some(obstacle);
+        }
         let version = self.peers.get(&offer.node).and_then(|p| p.version);
         if let Some(version) = version.filter(|v| *v != PROTOCOL_VERSION) {
             return because(
@@ -387,10 +390,18 @@ impl Core {
             if left == 0 {
                 break;
             }
-            if !hired.contains_key(&node) {
-                if distinct >= providers_max {
+            if !hired.contains_key(&node) && distinct >= providers_max {
+                continue;
+            }
+            let paid_by = match self.prepare_payment(node) {
+                Ok(paid_by) => paid_by,
+                Err((reason, hint)) => {
+                    self.pay_waits.insert(node, (reason, hint));
                     continue;
                 }
+            };
+            self.pay_waits.remove(&node);
+            if !hired.contains_key(&node) {
                 distinct += 1;
             }
             // Spread over everybody who is there: faster, and no single provider holds the job.
@@ -398,14 +409,16 @@ impl Core {
             let slots = free.min(u32::try_from(share).unwrap_or(u32::MAX)).max(1);
             takers = takers.saturating_sub(1).max(1);
             left = left.saturating_sub(slots as usize);
-            self.ask(node, slots);
+            self.ask(node, slots, paid_by);
         }
     }
 
-    fn ask(&mut self, node: NodeId, slots: u32) {
+    fn ask(&mut self, node: NodeId, slots: u32, paid_by: Option<PaidBy>) {
         let Some(known) = self.offers.get(&node) else { return };
         let offer = known.signed.body.clone();
         let id = fresh_lease_id(self.chance.id(), self.now);
+        let step_max = self.config.wallet.as_ref().map_or(Amount(0), |w| w.step_max);
+        let step = offer.payment.map_or(Amount(0), |p| p.step.min(step_max));
         let lease = Lease {
             id,
             requester: self.me,
@@ -416,13 +429,14 @@ impl Core {
             memory_bytes: offer.memory_bytes,
             price: offer.price,
             fuel_per_second: offer.fuel_per_second,
-            voucher_step: ayni_types::Amount(0),
+            voucher_step: step,
             stake_reserved: offer.stake,
             batch_key: offer.batch_key,
             issued: self.now,
             expires: self.now.after_ms(self.config.tuning.lease_ms),
             hold_back: offer.hold_back,
             audit_commitment: crate::audit::commitment(&self.audit_seed(id)),
+            paid_by,
         };
         let signature = self.seal.sign_node(&Signed::message(&lease));
         self.connect(&offer.addr);
@@ -482,6 +496,7 @@ impl Core {
             known.taken = known.taken.saturating_add(slots);
         }
         self.shunned.remove(&from);
+        self.pay_lease(id);
         for job in self.running.clone() {
             self.notice(Some(job), NoticeKind::Leased { provider: from, slots });
         }

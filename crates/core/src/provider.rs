@@ -88,6 +88,8 @@ pub(crate) struct Tenancy {
     ending_since: Time,
     down_since: Option<Time>,
     pinged: Time,
+    /// Its channel has let nothing more be done since then.
+    pub(crate) unpaid_since: Option<Time>,
 }
 
 /// One assignment at its provider.
@@ -178,6 +180,11 @@ impl Tenancy {
         self.unacked.len()
     }
 
+    /// Done, and not yet in a batch.
+    pub(crate) fn unbilled(&self) -> u128 {
+        self.due.iter().fold(0, |sum, receipt| sum.saturating_add(receipt.price.0))
+    }
+
     fn answer(&mut self, number: u64, message: Message) {
         self.answered.insert(number, message);
         while self.answered.len() > ANSWERS_KEPT {
@@ -253,6 +260,7 @@ impl Core {
             batch_key: self.seal.batch_key(),
             stake: lent.stake,
             hold_back: lent.hold_back,
+            payment: lent.payment,
         };
         let signature = self.seal.sign_node(&Signed::message(&offer));
         let sequence = offer.sequence;
@@ -321,6 +329,9 @@ impl Core {
         let slots: Vec<SlotId> = (0..full.lease.slots).map(|_| SlotId(self.fresh_id())).collect();
         self.commit(Record::LeaseGranted(full.clone()));
         self.send_gated(from, Message::LeaseGrant(full.clone()));
+        if let Some(paid_by) = full.lease.paid_by {
+            self.gated(Then::Watch(paid_by));
+        }
         let now = self.now;
         let until = self.ends_here(full.lease.issued, full.lease.expires).unwrap_or(now);
         let Some(provider) = &mut self.provider else { return };
@@ -343,6 +354,7 @@ impl Core {
                 ending_since: now,
                 down_since: None,
                 pinged: now,
+                unpaid_since: None,
             },
         );
     }
@@ -403,6 +415,9 @@ impl Core {
         };
         if let Some(wrong) = wrong {
             return refuse(RefusalCode::BadLease, wrong.to_owned());
+        }
+        if let Some(wrong) = self.payment_fault(lease) {
+            return refuse(RefusalCode::Payment, wrong.to_owned());
         }
         let free = provider.slots_free();
         if lease.slots > free {
@@ -543,6 +558,7 @@ impl Core {
     /// Starts whatever has its inputs and a free slot.
     pub(crate) fn start_tenants(&mut self) {
         let journal_failed = self.gate.failed().is_some();
+        let mut paid = self.paid_starts();
         let Some(provider) = &mut self.provider else { return };
         if !provider.paused.is_empty() || journal_failed {
             return;
@@ -560,6 +576,11 @@ impl Core {
                 .take(tenancy.free.len())
                 .collect();
             for number in ready {
+                // Leases of one channel share its room, so one may take a little more than is left.
+                if let Some(left) = paid.get_mut(lease) {
+                    let Some(fewer) = left.checked_sub(1) else { break };
+                    *left = fewer;
+                }
                 let Some(slot) = tenancy.free.pop() else { break };
                 started.push((*lease, number, slot));
             }
@@ -685,7 +706,7 @@ impl Core {
         self.send_gated(to, Message::Batch(signed));
     }
 
-    pub(crate) fn batch_acked(&mut self, from: NodeId, lease: LeaseId, batch: u64) {
+    pub(crate) fn batch_acked(&mut self, from: NodeId, lease: LeaseId, batch: u64, taken: bool) {
         let Some(provider) = &mut self.provider else { return };
         let was_stale = provider.stale.get(&(lease, batch)).is_some_and(|s| s.requester == from);
         let live = provider
@@ -696,7 +717,7 @@ impl Core {
             if let Some(tenancy) = provider.tenancies.get_mut(&lease) {
                 tenancy.unacked.remove(&batch);
             }
-            self.commit(Record::BatchAcked { lease, batch });
+            self.commit(Record::BatchAcked { lease, batch, taken });
             self.close_tenancy_if_done(lease);
         }
     }
@@ -996,6 +1017,9 @@ impl Core {
 
     pub(crate) fn apply_granted(&mut self, full: FullLease) {
         let error_ms = self.config.tuning.clock_error_ms;
+        if self.provider.is_some() {
+            self.apply_till(&full.lease);
+        }
         if let Some(provider) = &mut self.provider {
             let lease = &full.lease;
             // As long as its id could be asked for again, whatever the requester's clock says: two
@@ -1028,6 +1052,7 @@ impl Core {
     pub(crate) fn apply_batch_signed(&mut self, batch: SignedBatch) {
         let now = self.now;
         let recovering = self.recovering;
+        self.apply_earned(&batch);
         let Some(provider) = &mut self.provider else { return };
         let totals = &mut provider.totals;
         for receipt in &batch.receipts {

@@ -1,7 +1,7 @@
 //! Signatures behind a trait, so that the simulator can replace them by something cheap (and say
 //! so), and so that the core never holds a secret key itself.
 
-use ayni_types::{BatchKey, NodeId, NodeSignature};
+use ayni_types::{Account, BatchKey, NodeId, NodeSignature};
 use ayni_wire::{EvmSignature, EvmSigner, NodeKey, recover_batch_key, verify_node};
 
 /// Signs for this node and checks what others signed.
@@ -16,6 +16,10 @@ pub trait Seal {
     fn batch_key(&self) -> BatchKey;
     /// Our signature over a batch hash.
     fn sign_batch(&self, hash: &[u8; 32]) -> EvmSignature;
+    /// The key under which vouchers of our channel with this salt are signed.
+    fn payer_key(&self, salt: &[u8; 32]) -> Account;
+    /// That key's signature over a voucher's hash.
+    fn sign_voucher(&self, salt: &[u8; 32], hash: &[u8; 32]) -> EvmSignature;
     /// Whether the holder of `key` signed `hash`.
     fn verify_batch(&self, key: BatchKey, hash: &[u8; 32], signature: &EvmSignature) -> bool;
 }
@@ -53,6 +57,14 @@ impl Seal for WireSeal {
 
     fn sign_batch(&self, hash: &[u8; 32]) -> EvmSignature {
         self.batch.sign(hash)
+    }
+
+    fn payer_key(&self, salt: &[u8; 32]) -> Account {
+        Account(self.batch.child(salt).key().0)
+    }
+
+    fn sign_voucher(&self, salt: &[u8; 32], hash: &[u8; 32]) -> EvmSignature {
+        self.batch.child(salt).sign(hash)
     }
 
     fn verify_batch(&self, key: BatchKey, hash: &[u8; 32], signature: &EvmSignature) -> bool {

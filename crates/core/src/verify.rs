@@ -194,7 +194,7 @@ impl Core {
         }
         if let Some(first) = self.batches.get(&(lease, number)) {
             if first.header == batch.header {
-                self.send_gated(from, Message::BatchAck { lease, batch: number });
+                self.send_gated(from, Message::BatchAck { lease, batch: number, taken: true });
             } else {
                 let time = self.now;
                 let signed =
@@ -210,7 +210,7 @@ impl Core {
         let Some(hire) = self.hires.get(&lease) else {
             // The lease is over on our side and its work was given to others; that we have seen the
             // batch is all its provider wants to know.
-            self.send(from, Message::BatchAck { lease, batch: number });
+            self.send(from, Message::BatchAck { lease, batch: number, taken: false });
             return;
         };
         if number > hire.next_batch {
@@ -245,7 +245,8 @@ impl Core {
             }
         }
         self.commit(Record::BatchTaken(batch));
-        self.send_gated(from, Message::BatchAck { lease, batch: number });
+        self.send_gated(from, Message::BatchAck { lease, batch: number, taken: true });
+        self.pay_lease_bill(lease);
         for assignment in accepted {
             self.try_accept(lease, assignment);
         }

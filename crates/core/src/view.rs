@@ -651,6 +651,8 @@ impl Core {
             let subject = format!("provider {}", offer.node);
             if let Some((reason, hint)) = self.offer_obstacle(offer) {
                 line(subject, reason, &hint);
+            } else if let Some((reason, hint)) = self.pay_waits.get(&offer.node) {
+                line(subject, reason.clone(), hint);
             } else if !self.has_lease_with(offer.node) {
                 let waiting = self.running.iter().filter_map(|id| self.jobs.get(id));
                 let reason = if waiting.map(Job::waiting).sum::<usize>() == 0 {

@@ -37,6 +37,7 @@ fn stopped(_: Stopped) -> ApiError {
 fn command_error(error: &CommandError) -> ApiError {
     let code = match error {
         CommandError::UnknownJob(_) => codes::JOB_UNKNOWN,
+        CommandError::UnknownChannel(_) => codes::CHANNEL_UNKNOWN,
         CommandError::BadTask { .. } => codes::TASK_BAD,
         CommandError::BadJob(_) => codes::JOB_BAD,
         CommandError::Ended { .. } => codes::JOB_ENDED,

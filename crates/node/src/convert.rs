@@ -203,6 +203,12 @@ fn event_kind(kind: &core::NoticeKind) -> EventKind {
         Notice::Leased { provider, slots } => {
             EventKind::Leased { provider: Text(*provider), slots: *slots }
         }
+        Notice::Channel { channel, provider, deposit, open } => EventKind::Channel {
+            channel: Text(*channel),
+            provider: Text(*provider),
+            deposit: Text(deposit.0),
+            open: *open,
+        },
         Notice::LeaseRefused { provider, refusal } => EventKind::LeaseRefused {
             provider: Text(*provider),
             code: format!("{:?}", refusal.code),

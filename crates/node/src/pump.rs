@@ -205,6 +205,8 @@ impl Pump {
                 Effect::Kill(id) => self.work.kill(id),
                 Effect::CloseSlot(slot) => self.work.close(slot),
                 Effect::Freeze(frozen) => self.work.freeze(frozen),
+                // Nothing is paid: no wallet and no account are configured.
+                Effect::WatchChannel(_) | Effect::Chain { .. } => {}
                 Effect::Reply { id, result } => {
                     if let Some(answer) = self.waiting.remove(&id) {
                         // The asker may have hung up; the command stands all the same.

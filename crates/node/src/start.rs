@@ -363,8 +363,10 @@ fn core_config(config: &Config, shop: &Shop, self_test: SelfTest, addr: NodeAddr
             walls: shop.sandbox.walls(),
             build: build.clone(),
             region: provide.region.clone(),
+            payment: None,
         }),
         home: HomeConfig { slots: config.home_cpus, memory_bytes: config.home_memory_bytes, build },
+        wallet: None,
         directories: Vec::new(),
         tuning: Tuning::default(),
     }

@@ -3,7 +3,7 @@
 //! adversaries that are told to. The real signatures are tested where they are made.
 
 use ayni_core::Seal;
-use ayni_types::{BatchKey, NodeId, NodeSignature};
+use ayni_types::{Account, BatchKey, NodeId, NodeSignature};
 use ayni_wire::EvmSignature;
 
 /// See the module.
@@ -52,6 +52,14 @@ impl Seal for SimSeal {
 
     fn sign_batch(&self, hash: &[u8; 32]) -> EvmSignature {
         EvmSignature(mark(&self.batch_key().0, hash))
+    }
+
+    fn payer_key(&self, salt: &[u8; 32]) -> Account {
+        Account(mark(&self.node.0, salt))
+    }
+
+    fn sign_voucher(&self, salt: &[u8; 32], hash: &[u8; 32]) -> EvmSignature {
+        EvmSignature(mark(&self.payer_key(salt).0, hash))
     }
 
     fn verify_batch(&self, key: BatchKey, hash: &[u8; 32], signature: &EvmSignature) -> bool {

@@ -22,6 +22,7 @@ fn config() -> Config {
             memory_bytes: 1 << 30,
             build: EngineBuild { digest: Digest([0; 32]), version: "model".to_owned() },
         },
+        wallet: None,
         directories: Vec::new(),
         tuning: Tuning::default(),
     }

@@ -20,7 +20,7 @@ pub use id::{
     NodeSignature, TaskId,
 };
 pub use market::{EngineBuild, Lease, Offer, Price, Roles, Wall, Walls};
-pub use money::{Account, ChannelFunds, ChannelTerms, Ledger, Withdrawal};
+pub use money::{Account, ChannelFunds, ChannelTerms, Ledger, PaidBy, Payment, Withdrawal};
 pub use outcome::{
     BlobRef, End, Exhausted, Fault, FaultKind, Observed, OutFile, Outcome, TrapCode,
 };

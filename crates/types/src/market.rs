@@ -5,6 +5,7 @@ use std::fmt;
 use minicbor::{Decode, Encode};
 
 use crate::id::{BatchKey, Digest, LeaseId, NodeAddr, NodeId};
+use crate::money::{PaidBy, Payment};
 use crate::quantity::{Amount, Fuel, Time};
 use crate::task::EngineId;
 
@@ -169,6 +170,9 @@ pub struct Offer {
     /// Pay that it lets a requester hold back until the audits of a lease are done.
     #[n(17)]
     pub hold_back: Amount,
+    /// How it is paid; `None`: its prices are counted and never paid.
+    #[n(18)]
+    pub payment: Option<Payment>,
 }
 
 /// An agreement between two nodes on prices and limits, signed by both. It serves all jobs of its
@@ -202,7 +206,7 @@ pub struct Lease {
     /// Fuel per second and slot that the provider undertakes.
     #[n(8)]
     pub fuel_per_second: u64,
-    /// Work stops when more than this is unpaid.
+    /// Vouchers may be ahead of the bill by so much, and no more.
     #[n(9)]
     pub voucher_step: Amount,
     /// Stake reserved for this lease.
@@ -224,6 +228,9 @@ pub struct Lease {
     /// is over, so that nobody can choose after the work is delivered.
     #[n(15)]
     pub audit_commitment: Digest,
+    /// Through which channel it is paid; `None`: it is not.
+    #[n(16)]
+    pub paid_by: Option<PaidBy>,
 }
 
 #[cfg(test)]

@@ -109,3 +109,37 @@ pub struct Withdrawal {
     #[n(1)]
     pub from: Time,
 }
+
+/// How a provider wants to be paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Payment {
+    /// Where.
+    #[n(0)]
+    pub ledger: Ledger,
+    /// In what: an ERC-20 contract there.
+    #[n(1)]
+    pub token: Account,
+    /// To whom.
+    #[n(2)]
+    pub payee: Account,
+    /// Becomes [`ChannelTerms::payee_key`].
+    #[n(3)]
+    pub payee_key: Account,
+    /// Channels from which money can be withdrawn sooner are refused, in seconds.
+    #[n(4)]
+    pub withdraw_delay_s: u64,
+    /// How far it wants vouchers to be ahead of its bills, at most.
+    #[n(5)]
+    pub step: Amount,
+}
+
+/// The channel through which a lease is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct PaidBy {
+    /// Where it is.
+    #[n(0)]
+    pub ledger: Ledger,
+    /// What it is.
+    #[n(1)]
+    pub terms: ChannelTerms,
+}

@@ -10,9 +10,10 @@ use minicbor::{Decode, Encode};
 use crate::batch::{BatchProof, EvmSignature};
 use crate::fraud::TwoRoots;
 use crate::sign::Signed;
+use crate::voucher::Voucher;
 
 /// What this build speaks.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// Everything one node says to another, blobs aside.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -85,7 +86,7 @@ pub enum Message {
     /// Provider to requester: signed receipts for delivered outcomes. Sent again until acknowledged.
     #[n(12)]
     Batch(#[n(0)] SignedBatch),
-    /// Requester to provider: the batch is in my journal.
+    /// Requester to provider: the batch need not be sent again.
     #[n(13)]
     BatchAck {
         /// Lease.
@@ -94,6 +95,9 @@ pub enum Message {
         /// Batch.
         #[n(1)]
         batch: u64,
+        /// It is in my journal and will be paid; otherwise its lease was given up before it came.
+        #[n(2)]
+        taken: bool,
     },
     /// Are you there, and is this lease alive?
     #[n(14)]
@@ -122,6 +126,9 @@ pub enum Message {
     /// Proof of fraud that anyone can check; passed on once.
     #[n(17)]
     TwoRoots(#[n(0)] Box<TwoRoots>),
+    /// Requester to provider: more may be claimed from a channel that pays for a lease.
+    #[n(18)]
+    Voucher(#[n(0)] Voucher),
 }
 
 /// Introduces a node.
@@ -212,6 +219,8 @@ pub enum RefusalCode {
     DiskFull,
     #[n(11)]
     OnBattery,
+    #[n(12)]
+    Payment,
 }
 
 /// One assignment.

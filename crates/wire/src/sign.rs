@@ -135,6 +135,23 @@ impl EvmSigner {
     }
 }
 
+impl EvmSigner {
+    /// Another key that only the holder of this one can make, and from which this one can't be found.
+    #[must_use]
+    pub fn child(&self, salt: &[u8; 32]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("ayni 2026 payer key of a channel");
+        hasher.update(&self.0.to_bytes()).update(salt);
+        let mut reader = hasher.finalize_xof();
+        loop {
+            let mut secret = [0; 32];
+            reader.fill(&mut secret);
+            if let Some(key) = Self::from_secret(&secret) {
+                return key;
+            }
+        }
+    }
+}
+
 /// The EVM address of a public key.
 pub(crate) fn address(key: &k256::ecdsa::VerifyingKey) -> BatchKey {
     let point = key.to_encoded_point(false);

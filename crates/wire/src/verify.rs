@@ -133,6 +133,7 @@ mod tests {
             issued: Time(1),
             expires: Time(2),
             hold_back: Amount(0),
+            paid_by: None,
             audit_commitment: digest(b"seed"),
         };
         let message = message_for(&lease);

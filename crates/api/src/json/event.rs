@@ -1,6 +1,6 @@
 //! News, as sent by the event streams.
 
-use ayni_types::{JobId, NodeId, TaskId};
+use ayni_types::{ChannelId, JobId, NodeId, TaskId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -39,6 +39,20 @@ pub enum EventKind {
         provider: Text<NodeId>,
         /// Slots.
         slots: u32,
+    },
+    /// A channel that this node pays from can be used from now on, or not any more.
+    Channel {
+        /// Which.
+        #[schema(value_type = String)]
+        channel: Text<ChannelId>,
+        /// Whom it pays.
+        #[schema(value_type = String)]
+        provider: Text<NodeId>,
+        /// What is in it.
+        #[schema(value_type = String)]
+        deposit: Text<u128>,
+        /// Whether it can be used.
+        open: bool,
     },
     /// A provider said no.
     LeaseRefused {
@@ -160,6 +174,7 @@ impl EventKind {
         match self {
             Self::Accepted { .. } => "accepted",
             Self::Leased { .. } => "leased",
+            Self::Channel { .. } => "channel",
             Self::LeaseRefused { .. } => "lease_refused",
             Self::Assigned { .. } => "assigned",
             Self::Delivered { .. } => "delivered",

@@ -40,6 +40,7 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
         batch_key: BatchKey([n; 20]),
         hold_back: Amount(0),
         audit_commitment: Digest([n; 32]),
+        paid_by: None,
         issued: Time(number),
         expires: Time(u64::MAX),
     };
@@ -85,6 +86,7 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
                 batch_key: BatchKey([n; 20]),
                 stake: Amount(0),
                 hold_back: Amount(0),
+                payment: None,
             },
             signature,
         }),
@@ -137,7 +139,7 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
             signature: EvmSignature([n; 65]),
             receipts: vec![receipt; n as usize % 4],
         }),
-        13 => Message::BatchAck { lease, batch: number % 4 },
+        13 => Message::BatchAck { lease, batch: number % 4, taken: number % 3 > 0 },
         14 => Message::Ping { leases: vec![lease; n as usize] },
         17 => Message::AuditSeed { lease, seed: Digest([n; 32]) },
         18 => {

@@ -19,6 +19,7 @@ fn recover(records: Vec<Vec<u8>>) -> Result<Core, RecoverError> {
         addr: NodeAddr { node: id, direct: Vec::new(), relay: None },
         provider: None,
         home: HomeConfig { slots: 1, memory_bytes: 1 << 30, build },
+        wallet: None,
         directories: Vec::new(),
         tuning: Tuning::default(),
     };
@@ -81,7 +82,7 @@ fn journals_that_are_not_ours_are_refused_by_name() {
         let error = recover(records).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(error.contains(part), "`{error}` should say `{part}`");
     };
-    check(|r| r[2][0] = 9, "record 2 has version 9; this build reads version 2");
+    check(|r| r[2][0] = 9, "record 2 has version 9; this build reads version 3");
     check(|r| r[1].truncate(4), "record 1 is damaged");
     check(|r| r[3].push(0), "record 3 is damaged");
     check(|r| r[1].clear(), "record 1 is empty");

@@ -1,7 +1,9 @@
 //! The core on a stage: scenarios named by what happens, with what is said as their expectation.
 
+mod bank;
 mod hostile;
 mod journal;
+mod money;
 mod requester;
 mod rule;
 mod stage;

@@ -13,6 +13,8 @@ use ayni_types::{
 };
 use ayni_wire::{EvmSigner, Message, NodeKey, digest, task_id};
 
+use crate::bank::{self, Bank};
+
 /// What a machine does with a task.
 pub(crate) type Script = fn(task: &TaskSpec, purpose: Purpose) -> Result<Outcome, Fault>;
 
@@ -38,6 +40,11 @@ pub(crate) struct Stage {
     up: BTreeSet<(usize, usize)>,
     commands: u64,
     home_slots: u32,
+    /// Providers are paid, and let so much be held back.
+    paid: Option<Amount>,
+    /// Higher vouchers get lost.
+    pub(crate) mute_vouchers_above: Option<u128>,
+    pub(crate) bank: Bank,
 }
 
 pub(crate) fn outcome(task: &TaskSpec) -> Outcome {
@@ -103,6 +110,15 @@ impl Stage {
 
     /// The same; the requester keeps so many slots for itself.
     pub(crate) fn with_home(home_slots: u32, providers: &[(&'static str, Script)]) -> Self {
+        Self::with(home_slots, None, providers)
+    }
+
+    /// The same; providers are paid, and let so much pay be held back.
+    pub(crate) fn paid(hold_back: u128, providers: &[(&'static str, Script)]) -> Self {
+        Self::with(1, Some(Amount(hold_back)), providers)
+    }
+
+    fn with(home_slots: u32, paid: Option<Amount>, providers: &[(&'static str, Script)]) -> Self {
         let now = Time(1_000_000);
         let mut stage = Self {
             now,
@@ -114,6 +130,9 @@ impl Stage {
             up: BTreeSet::new(),
             commands: 0,
             home_slots,
+            paid,
+            mute_vouchers_above: None,
+            bank: Bank::default(),
         };
         stage.enter("asker", honest, false);
         for (name, script) in providers {
@@ -144,13 +163,15 @@ impl Stage {
                 build: build.clone(),
                 region: None,
                 stake: Amount(0),
-                hold_back: Amount(u128::MAX),
+                hold_back: self.paid.unwrap_or(Amount(u128::MAX)),
+                payment: self.paid.map(|_| bank::payment(number)),
             }),
             home: HomeConfig {
                 slots: if provides { 0 } else { self.home_slots },
                 memory_bytes: 1 << 30,
                 build,
             },
+            wallet: self.paid.filter(|_| !provides).map(|_| bank::wallet()),
             directories: vec![addr(directory)],
             tuning: Tuning::default(),
         };
@@ -226,6 +247,20 @@ impl Stage {
         }
     }
 
+    /// The chain answers again: everybody sees every channel that they watch.
+    pub(crate) fn look_again(&mut self) {
+        let events = self.bank.everything();
+        self.queue.extend(events);
+        self.settle();
+    }
+
+    /// The chain's clock is as late as ours, and everybody looks.
+    pub(crate) fn block(&mut self) {
+        let events = self.bank.block(self.now);
+        self.queue.extend(events);
+        self.settle();
+    }
+
     pub(crate) fn settle(&mut self) {
         for _ in 0..100_000 {
             for at in 0..self.actors.len() {
@@ -284,6 +319,14 @@ impl Stage {
             }
             Effect::Freeze(frozen) => self.lines.push(format!("{name} freezes: {frozen}")),
             Effect::Notice(notice) => self.tell(name, &notice.kind),
+            Effect::WatchChannel(paid_by) => {
+                let event = self.bank.watch(at, paid_by);
+                self.queue.extend(event.map(|event| (at, event)));
+            }
+            Effect::Chain { paid_by, step } => {
+                let events = self.bank.step(at, paid_by, step, self.now);
+                self.queue.extend(events);
+            }
             Effect::Connect(_) | Effect::CancelFetch(_) | Effect::CloseSlot(_) => {}
             Effect::Kill(run) => self.lines.push(format!("{name} kills {run:?}")),
         }
@@ -291,6 +334,10 @@ impl Stage {
 
     fn send(&mut self, at: usize, to: NodeId, message: Message) {
         let Some(peer) = self.actors.iter().position(|a| a.id == to) else { return };
+        let most = self.mute_vouchers_above.unwrap_or(u128::MAX);
+        if matches!(&message, Message::Voucher(voucher) if voucher.ceiling.0 > most) {
+            return;
+        }
         let what = match &message {
             Message::LeaseAsk(ask) => format!("LeaseAsk {} slots", ask.body.slots),
             Message::LeaseGrant(_) => "LeaseGrant".to_owned(),

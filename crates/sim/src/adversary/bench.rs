@@ -161,6 +161,7 @@ pub(super) fn lease() -> FullLease {
         expires: ayni_types::Time(1),
         hold_back: ayni_types::Amount(0),
         audit_commitment: Digest([0; 32]),
+        paid_by: None,
     };
     let none = NodeSignature([0; 64]);
     FullLease { lease, requester: none, provider: none }

@@ -49,6 +49,7 @@ mod tests {
             batch_key: BatchKey([0; 20]),
             stake: Amount(0),
             hold_back: Amount(0),
+            payment: None,
         };
         Signed { body, signature: NodeSignature([0; 64]) }
     }

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ayni_core::{Notice, NoticeKind, Record, Reply, decode_record};
-use ayni_types::{BatchHeader, Digest, JobId, LeaseId};
-use ayni_wire::{Message, outcome_digest};
+use ayni_types::{Amount, BatchHeader, ChannelId, Digest, JobId, LeaseId};
+use ayni_wire::{Message, channel_id, outcome_digest};
 
 use super::Violation;
 
@@ -21,6 +21,8 @@ pub struct Durable {
     signed: BTreeMap<(LeaseId, u64), BatchHeader>,
     taken: BTreeSet<(LeaseId, u64)>,
     written: BTreeSet<(LeaseId, u64)>,
+    vouchers: BTreeMap<ChannelId, Amount>,
+    deposits: BTreeMap<ChannelId, u32>,
     offer: u64,
     jobs: BTreeSet<JobId>,
     accepted: BTreeSet<(JobId, Digest)>,
@@ -68,6 +70,19 @@ impl Durable {
                 Record::BatchTaken(batch) => {
                     self.taken.insert((batch.header.lease, batch.header.batch));
                 }
+                Record::VoucherSigned { channel, ceiling } => {
+                    let before = self.vouchers.insert(channel, ceiling);
+                    if before.is_some_and(|before| before >= ceiling) {
+                        let text = format!("a voucher of {channel} that is no higher");
+                        return Err(Violation::new(PROMISE, text));
+                    }
+                }
+                Record::ChannelOpened { paid_by, .. } => {
+                    self.deposits.insert(channel_id(&paid_by.ledger, &paid_by.terms), 1);
+                }
+                Record::ChannelToppedUp { channel, .. } => {
+                    *self.deposits.entry(channel).or_default() += 1;
+                }
                 Record::OfferIssued { sequence } => self.offer = self.offer.max(sequence),
                 Record::JobSubmitted(job) => {
                     self.jobs.insert(job.id);
@@ -100,6 +115,15 @@ impl Durable {
         Ok(())
     }
 
+    /// A node is about to pay into a channel for the `number`th time, from 0.
+    #[must_use]
+    pub fn check_deposit(&self, channel: ChannelId, number: u32) -> Option<Violation> {
+        let known = self.deposits.get(&channel).copied().unwrap_or_default();
+        (number >= known).then(|| {
+            Violation::new(PROMISE, format!("deposit {number} of {channel} before it was durable"))
+        })
+    }
+
     /// A node is about to say `message`.
     #[must_use]
     pub fn check_send(&self, message: &Message) -> Option<Violation> {
@@ -118,11 +142,16 @@ impl Durable {
                     _ => wrong(format!("batch {key:?} sent before it was durable")),
                 }
             }
-            Message::BatchAck { lease, batch } => {
+            Message::BatchAck { lease, batch, .. } => {
                 let key = (*lease, *batch);
                 (self.written.contains(&key) && !self.taken.contains(&key)).then(|| {
                     Violation::new(PROMISE, format!("batch {key:?} acknowledged, not durable"))
                 })
+            }
+            Message::Voucher(voucher)
+                if self.vouchers.get(&voucher.channel).is_none_or(|c| *c < voucher.ceiling) =>
+            {
+                wrong(format!("a voucher of {} sent before it was durable", voucher.channel))
             }
             Message::Publish(offer) if offer.body.sequence > self.offer => {
                 wrong(format!("offer {} published before durable", offer.body.sequence))

@@ -30,6 +30,7 @@ impl World {
                 }
             }
             Effect::CancelFetch(_) | Effect::CloseSlot(_) => {}
+            Effect::WatchChannel(_) | Effect::Chain { .. } => {}
             Effect::Freeze(frozen) => self.nodes[at].frozen = frozen,
             Effect::Reply { id, result } => self.replied(at, id, result),
             Effect::Notice(notice) => {

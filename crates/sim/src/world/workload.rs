@@ -63,12 +63,14 @@ fn config(
             region: None,
             stake: Amount(u128::from(knobs.stake)),
             hold_back: Amount(u128::from(knobs.hold_back)),
+            payment: None,
         }),
         home: HomeConfig {
             slots: if provides { 0 } else { u32::try_from(knobs.home_slots).unwrap_or(1) },
             memory_bytes: 1 << 30,
             build,
         },
+        wallet: None,
         directories: others.map(|other| addr(*other)).collect(),
         tuning: Tuning::default(),
     }

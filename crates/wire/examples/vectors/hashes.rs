@@ -1,9 +1,9 @@
 //! Digests, ids, leaves, roots and proofs, and what a task costs.
 
-use ayni_types::{Amount, Fuel, Price};
+use ayni_types::{Amount, Fuel, PaidBy, Price};
 use ayni_wire::{
-    batch_hash, digest, encode, leaf_hash, merkle_proof, merkle_root, outcome_digest, task_id,
-    verify_proof,
+    batch_hash, channel_id, digest, encode, leaf_hash, merkle_proof, merkle_root, outcome_digest,
+    task_id, verify_proof, voucher_hash,
 };
 use serde_json::{Value, json};
 
@@ -33,9 +33,21 @@ pub(crate) fn vectors() -> Value {
         "outcome_digests": outcomes.collect::<Vec<_>>(),
         "leaves": leaves.collect::<Vec<_>>(),
         "batch_hashes": [{ "header": header, "hash": hex(&batch_hash(&batch.header)) }],
+        "channels": [channel()],
         "trees": trees,
         "wrong_proofs": wrong_proofs(),
         "prices": prices(),
+    })
+}
+
+fn channel() -> Value {
+    let (ledger, terms, voucher) = (sample::ledger(), sample::channel(), sample::voucher());
+    assert_eq!(voucher.signer(&ledger), Some(terms.payer_key));
+    json!({
+        "paid_by": hex(&encode(&PaidBy { ledger, terms })),
+        "channel": channel_id(&ledger, &terms).to_string(),
+        "hash": hex(&voucher_hash(&ledger, voucher.channel, voucher.ceiling)),
+        "voucher": hex(&encode(&voucher)),
     })
 }
 

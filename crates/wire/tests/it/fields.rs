@@ -22,6 +22,26 @@ const BLOB: Shape = Of(&[("digest", One), ("size", One)]);
 const SOCKET: Shape = Of(&[("family", One), ("at", Of(&[("ip", One), ("port", One)]))]);
 const ADDR: Shape = Of(&[("node", One), ("direct", Many(&SOCKET)), ("relay", One)]);
 
+const LEDGER: Shape = Of(&[("chain", One), ("channels", One)]);
+const PAYMENT: Shape = Of(&[
+    ("ledger", LEDGER),
+    ("token", One),
+    ("payee", One),
+    ("payee_key", One),
+    ("withdraw_delay_s", One),
+    ("step", One),
+]);
+const CHANNEL: Shape = Of(&[
+    ("payer", One),
+    ("payer_key", One),
+    ("payee", One),
+    ("payee_key", One),
+    ("token", One),
+    ("withdraw_delay_s", One),
+    ("salt", One),
+]);
+const PAID_BY: Shape = Of(&[("ledger", LEDGER), ("terms", CHANNEL)]);
+
 /// A task.
 pub(crate) const TASK: Shape = Of(&[
     ("engine", One),
@@ -66,6 +86,7 @@ pub(crate) const OFFER: Shape = Of(&[
     ("batch_key", One),
     ("stake", One),
     ("hold_back", One),
+    ("payment", PAYMENT),
 ]);
 
 /// A signed offer.
@@ -89,6 +110,7 @@ pub(crate) const LEASE: Shape = Of(&[
     ("expires", One),
     ("hold_back", One),
     ("audit_commitment", One),
+    ("paid_by", PAID_BY),
 ]);
 
 /// A lease with both signatures.

@@ -2,15 +2,16 @@
 //! published vectors and the fuzzers start from these.
 
 use ayni_types::{
-    Amount, AssignmentId, BatchHeader, BlobRef, Digest, End, EngineBuild, EngineId, EnvVar,
-    Exhausted, Fault, FaultKind, Fuel, GuestPath, Lease, LeaseId, Limits, Mount, MountKind,
-    NodeAddr, Observed, Offer, OutFile, Outcome, Price, Receipt, Roles, TaskSpec, Time, TrapCode,
-    Tree, TreeEntry, Wall,
+    Account, Amount, AssignmentId, BatchHeader, BlobRef, ChannelTerms, Digest, End, EngineBuild,
+    EngineId, EnvVar, Exhausted, Fault, FaultKind, Fuel, GuestPath, Lease, LeaseId, Ledger, Limits,
+    Mount, MountKind, NodeAddr, Observed, Offer, OutFile, Outcome, PaidBy, Payment, Price, Receipt,
+    Roles, TaskSpec, Time, TrapCode, Tree, TreeEntry, Wall,
 };
 use ayni_wire::{
     Assign, Delivered, EvmSigner, FullLease, Hello, Message, NodeKey, PROTOCOL_VERSION, Query,
     ReceiptFile, Refusal, RefusalCode, Signed, SignedBatch, SignedHeader, Ticket, TwoRoots,
-    batch_hash, digest, leaf_hash, merkle_proof, merkle_root, outcome_digest, task_id,
+    Voucher, batch_hash, channel_id, digest, leaf_hash, merkle_proof, merkle_root, outcome_digest,
+    task_id,
 };
 
 /// 2026-01-01T00:00:00Z in milliseconds since 1970.
@@ -167,6 +168,14 @@ pub(crate) fn offer() -> Offer {
         batch_key: batch_signer().key(),
         stake: Amount(70_000_000),
         hold_back: Amount(3_000_000),
+        payment: Some(Payment {
+            ledger: ledger(),
+            token: Account([0xe5; 20]),
+            payee: Account([0xe3; 20]),
+            payee_key: Account([0xe4; 20]),
+            withdraw_delay_s: 86_400,
+            step: Amount(5_000_000),
+        }),
     }
 }
 
@@ -188,7 +197,34 @@ pub(crate) fn lease() -> Lease {
         expires: NOW.after_ms(3_600_000),
         hold_back: Amount(3_000_000),
         audit_commitment: digest(&[&b"ayni audit seed"[..], &AUDIT_SEED].concat()),
+        paid_by: Some(PaidBy { ledger: ledger(), terms: channel() }),
     }
+}
+
+pub(crate) fn ledger() -> Ledger {
+    Ledger { chain: 31_337, channels: Account([0xe0; 20]) }
+}
+
+pub(crate) fn channel() -> ChannelTerms {
+    ChannelTerms {
+        payer: Account([0xe1; 20]),
+        payer_key: Account(payer_key().key().0),
+        payee: Account([0xe3; 20]),
+        payee_key: Account([0xe4; 20]),
+        token: Account([0xe5; 20]),
+        withdraw_delay_s: 86_400,
+        salt: [0xe6; 32],
+    }
+}
+
+pub(crate) fn voucher() -> Voucher {
+    let channel = channel_id(&ledger(), &channel());
+    Voucher::sign(&ledger(), channel, Amount(4_000_000), &payer_key())
+}
+
+/// The session key that signs the channel's vouchers.
+pub(crate) fn payer_key() -> EvmSigner {
+    EvmSigner::from_secret(&[0x77; 32]).expect("a small number is a scalar")
 }
 
 pub(crate) fn full_lease() -> FullLease {
@@ -323,10 +359,11 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ),
         ("cancel", Message::Cancel { assignment }),
         ("batch", Message::Batch(batch(3))),
-        ("batch ack", Message::BatchAck { lease, batch: 9 }),
+        ("batch ack", Message::BatchAck { lease, batch: 9, taken: true }),
         ("ping", Message::Ping { leases: vec![lease] }),
         ("pong", Message::Pong { dead: vec![lease] }),
         ("audit seed", Message::AuditSeed { lease, seed: Digest(AUDIT_SEED) }),
         ("two roots", Message::TwoRoots(Box::new(two_roots()))),
+        ("voucher", Message::Voucher(voucher())),
     ]
 }
