@@ -5,15 +5,15 @@ use std::future::Future;
 use std::pin::Pin;
 
 use axum::body::Bytes;
-use ayni_types::{Digest, JobId, NodeAddr, TaskSpec};
+use ayni_types::{ChannelId, Digest, JobId, NodeAddr, TaskSpec};
 use ayni_wire::ReceiptFile;
 use futures_util::Stream;
 
 use crate::error::ApiError;
 use crate::json::{
-    BlobStored, CheckJson, Doctor, EventJson, EvidenceList, ExecReport, Identity, JobAccepted,
+    BlobStored, ChannelList, CheckJson, Doctor, EventJson, EvidenceList, ExecReport, Identity, JobAccepted,
     JobDetail, JobList, JobRequest, Joined, OfferList, PeerList, ProviderStatus, Status,
-    TaskDetail, TaskFilter, TaskList, TasksAdded, TicketJson, VerifyReport, Why,
+    TaskDetail, TaskFilter, TaskList, TasksAdded, TicketJson, VerifyReport, WalletJson, Why,
 };
 
 /// Bytes on their way in or out, in pieces.
@@ -54,6 +54,17 @@ pub trait Backend: Send + Sync + 'static {
     fn why(&self, job: Option<JobId>) -> impl Future<Output = Result<Why, ApiError>> + Send;
     /// Looks at itself and its machine.
     fn doctor(&self) -> impl Future<Output = Result<Doctor, ApiError>> + Send;
+    /// Its account.
+    fn wallet(&self) -> impl Future<Output = Result<WalletJson, ApiError>> + Send;
+    /// Its channels.
+    fn channels(&self) -> impl Future<Output = Result<ChannelList, ApiError>> + Send;
+    /// Take back what a channel that it pays from still holds.
+    fn close_channel(
+        &self,
+        channel: ChannelId,
+    ) -> impl Future<Output = Result<(), ApiError>> + Send;
+    /// Claim everything that is earned and promised.
+    fn claim(&self) -> impl Future<Output = Result<(), ApiError>> + Send;
     /// Stop soon; answered before it does.
     fn shutdown(&self) -> impl Future<Output = Result<(), ApiError>> + Send;
 

@@ -122,6 +122,14 @@ codes! {
         "the home folder can't be used"
         "The node keeps its key, its journal and its blobs in its home folder, and must be able to read and write there. The key and token must be readable by their owner only."
         "check the folder's owner, its rights and the free space, or give another --home"
+    WALLET_NONE "E-PAY-002" 409 false FAILED
+        "this node has no account"
+        "Without the table `pay` in its configuration a node neither pays nor is paid."
+        "`ayni wallet new` makes an account and says what to write where"
+    CHAIN_SILENT "E-PAY-003" 502 true OURS
+        "the chain does not answer"
+        "The node that is configured as `pay.rpc` can't be reached, or answers nonsense. Work goes on as far as it is paid."
+        "is the ledger running? `ayni doctor` says where it is looked for"
     CHANNEL_UNKNOWN "E-PAY-001" 404 false FAILED
         "no such channel here"
         "A channel is known to the node that pays from it and to the one that is paid. Only its payer can close it."

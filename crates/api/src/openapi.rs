@@ -30,6 +30,7 @@ use crate::routes::{blobs, events, jobs, node, programs, provider};
         jobs::close_job, jobs::cancel_job, jobs::list_tasks, jobs::get_task,
         jobs::get_receipt, jobs::get_evidence, events::job_events, events::all_events,
         programs::exec, programs::check, programs::verify,
+        money::wallet, money::list_channels, money::close_channel, money::claim,
         provider::provider, provider::pause, provider::resume, provider::drain,
     ),
     components(schemas(json::EventJson, json::TaskState))

@@ -7,7 +7,7 @@ use ayni_api::{ApiError, Client};
 
 use crate::args::{Cli, Command};
 use crate::ui::Ui;
-use crate::{check, daemon, dev, docs, exec, home, job, new, node, run, verify};
+use crate::{check, daemon, dev, docs, exec, home, job, money, new, node, run, verify};
 
 /// Does what the command line says.
 pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
@@ -25,6 +25,20 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
         Command::Why { job } => {
             done(node::why(&daemon::ensure(&home()?).await?, job.as_deref(), ui).await)
         }
+        Command::Wallet(command) => {
+            let home = home()?;
+            let client = async || daemon::ensure(&home).await;
+            money::wallet(command, &home, client, ui).await?;
+            Ok(ExitCode::from(exit::OK))
+        }
+        Command::Channel(command) => {
+            done(money::channel(&daemon::ensure(&home()?).await?, command, ui).await)
+        }
+        Command::Statement(args) => {
+            money::statement(&daemon::ensure(&home()?).await?, &args, ui).await?;
+            Ok(ExitCode::from(exit::OK))
+        }
+        Command::Ledger(args) => money::ledger(args, ui).await,
         Command::Verify { receipt, re_execute } => {
             verify::run(&receipt, re_execute, &home()?, ui).await
         }

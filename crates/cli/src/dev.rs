@@ -1,6 +1,7 @@
 //! A whole network on one machine: one requester and some providers, each a real process with a
 //! home of its own under one folder. Ends, and cleans up, with Ctrl-C.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -14,13 +15,16 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::DevArgs;
+use crate::money;
 use crate::ui::Ui;
 
 struct Member {
     name: String,
     home: PathBuf,
     child: Child,
-    endpoint: Endpoint,
+    pid: u32,
+    /// Where its API listens; the ledger has none.
+    api: Option<SocketAddr>,
 }
 
 /// How long a process may take to come up, the runner's self-test included.
@@ -60,7 +64,11 @@ pub(crate) async fn run(args: DevArgs, ui: &Ui) -> Result<ExitCode> {
 async fn lead(args: &DevArgs, dir: &Path, members: &mut Vec<Member>, ui: &Ui) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    eprintln!("starting a network of {} processes under `{}`", args.providers + 1, dir.display());
+    let processes = args.providers + 1 + u32::from(args.paid);
+    eprintln!("starting a network of {processes} processes under `{}`", dir.display());
+    if args.paid {
+        members.push(start_ledger(args, dir).await?);
+    }
     let requester = start(dir, "requester", "daemon", &[]).await?;
     let client = Client::of_home(&requester.home).await?;
     members.push(requester);
@@ -95,7 +103,7 @@ async fn lead(args: &DevArgs, dir: &Path, members: &mut Vec<Member>, ui: &Ui) ->
         let mut gone = Vec::new();
         for member in members.iter_mut() {
             if let Some(status) = member.child.try_wait()? {
-                eprintln!("{} (process {}) ended: {status}", member.name, member.endpoint.pid);
+                eprintln!("{} (process {}) ended: {status}", member.name, member.pid);
                 gone.push(member.name.clone());
             }
         }
@@ -104,6 +112,49 @@ async fn lead(args: &DevArgs, dir: &Path, members: &mut Vec<Member>, ui: &Ui) ->
             bail!("every process of the network has ended");
         }
     }
+}
+
+/// Makes an account for everybody, and the ledger on which they pay each other.
+async fn start_ledger(args: &DevArgs, dir: &Path) -> Result<Member> {
+    let homes = std::iter::once(dir.join("requester"))
+        .chain((1..=args.providers).map(|number| dir.join(format!("provider-{number}"))));
+    let mut accounts = Vec::new();
+    for home in homes {
+        std::fs::create_dir_all(&home)?;
+        let account = ayni_node::make_account(&home, ayni_node::KeystoreCost::LIGHT)?;
+        accounts.push((home, account));
+    }
+    let folder = dir.join("ledger");
+    std::fs::create_dir_all(&folder)?;
+    let log = std::fs::File::create(folder.join("ledger.log"))?;
+    let program = std::env::current_exe().context("can't find my own executable")?;
+    let mut command = Command::new(program);
+    command.args(["ledger", "--exit-with-parent", "--listen", "127.0.0.1:0"]).arg(&folder);
+    for (_, account) in &accounts {
+        command.args(["--grant", &account.to_string()]);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
+    // What an earlier run left says where that one listened.
+    let _ = std::fs::remove_file(folder.join("rpc"));
+    let mut child = command.spawn().context("can't start the ledger")?;
+    let began = Instant::now();
+    while !folder.join("rpc").exists() {
+        if let Some(status) = child.try_wait()? {
+            let log = std::fs::read_to_string(folder.join("ledger.log")).unwrap_or_default();
+            bail!("the ledger did not start ({status}):\n{}", log.trim());
+        }
+        ensure!(began.elapsed() < START_MAX, "the ledger did not come up in {START_MAX:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for (home, account) in accounts {
+        let config = home.join("config.toml");
+        let known = std::fs::read_to_string(&config).unwrap_or_default();
+        if !known.contains("[pay]") {
+            money::add_table(&home, &money::pay_table(&folder, account)?)?;
+        }
+    }
+    let pid = child.id().unwrap_or_default();
+    Ok(Member { name: "ledger".to_owned(), home: folder, child, pid, api: None })
 }
 
 async fn start(dir: &Path, name: &str, role: &str, args: &[String]) -> Result<Member> {
@@ -131,7 +182,8 @@ async fn start(dir: &Path, name: &str, role: &str, args: &[String]) -> Result<Me
             && Some(endpoint.pid) == child.id()
             && Client::of_home(&home).await.is_ok()
         {
-            return Ok(Member { name: name.to_owned(), home, child, endpoint });
+            let (pid, api) = (endpoint.pid, Some(endpoint.addr));
+            return Ok(Member { name: name.to_owned(), home, child, pid, api });
         }
         ensure!(began.elapsed() < START_MAX, "{name} did not come up in {START_MAX:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -139,12 +191,12 @@ async fn start(dir: &Path, name: &str, role: &str, args: &[String]) -> Result<Me
 }
 
 fn show(dir: &Path, members: &[Member], ui: &Ui) {
-    let requester = &members[0].home;
+    let requester = members.iter().find(|m| m.name == "requester").map_or(dir, |m| &m.home);
     if ui.json {
         let nodes: Vec<_> = members
             .iter()
             .map(|m| {
-                json!({ "name": m.name, "pid": m.endpoint.pid, "api": m.endpoint.addr, "home": m.home })
+                json!({ "name": m.name, "pid": m.pid, "api": m.api, "home": m.home })
             })
             .collect();
         println!("{}", json!({ "schema": 1, "dir": dir, "requester": requester, "nodes": nodes }));
@@ -152,7 +204,8 @@ fn show(dir: &Path, members: &[Member], ui: &Ui) {
     }
     println!("{:<12} {:>8}  {:<22} home", "name", "process", "api");
     for m in members {
-        let (name, pid, api) = (&m.name, m.endpoint.pid, m.endpoint.addr.to_string());
+        let (name, pid) = (&m.name, m.pid);
+        let api = m.api.map_or_else(|| "-".to_owned(), |api| api.to_string());
         println!("{name:<12} {pid:>8}  {api:<22} {}", m.home.display());
     }
     println!();

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ayni_api::json::{
-    BlobStored, CheckJson, CheckLevel, Doctor, EventJson, EventKind, EvidenceList, ExecReport,
+    BlobStored, ChannelList, CheckJson, CheckLevel, Doctor, EventJson, EventKind, EvidenceList, ExecReport,
     FaultJson, Identity, JobAccepted, JobDetail, JobList, JobRequest, Joined, Lending,
     NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, Peer, PeerList, ProviderState,
     ProviderStatus, RolesJson, Schema, SlotJson, Status, TaskDetail, TaskFilter, TaskJson,
-    TaskList, TasksAdded, Text, TicketJson, VerifyReport, Warning, Why, WhyReason,
+    TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson, Warning, Why,
+    WhyReason,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
 use ayni_core::{Command, CommandError, Core, Event, JobSpec, PauseReason, Reply};
 use ayni_net::Path;
 use ayni_store::{Area, StoreError};
 use ayni_types::{
-    Digest, Fault, FaultKind, JobId, NodeAddr, NodeId, Price, Roles, TaskSpec, Time, Verify,
+    ChannelId, Digest, Fault, FaultKind, JobId, NodeAddr, NodeId, Price, Roles, TaskSpec, Time, Verify,
 };
 use ayni_wire::{ReceiptFile, Ticket, task_id};
 use futures_util::{StreamExt, stream};
@@ -591,6 +592,54 @@ impl Backend for NodeBackend {
         let this = Self(self.0.clone());
         let status = self.look(move |core| this.provider_status(core)).await?;
         status.ok_or_else(|| command_error(&CommandError::NotAProvider))
+    }
+
+    async fn wallet(&self) -> Result<WalletJson, ApiError> {
+        let bank = self.0.bank.as_ref().ok_or_else(|| {
+            ApiError::new(codes::WALLET_NONE, "no account is configured for this node")
+        })?;
+        let held = bank.balances().await.ok_or_else(|| stopped(Stopped))?;
+        let held =
+            held.map_err(|error| ApiError::new(codes::CHAIN_SILENT, error.to_string()))?;
+        let (channels, at_risk) = self.look(|core| (core.channels(), core.at_risk())).await?;
+        let sum = |of: &dyn Fn(&ayni_core::ChannelView) -> u128| {
+            Text(channels.iter().map(of).fold(0_u128, u128::saturating_add))
+        };
+        Ok(WalletJson {
+            schema: Schema,
+            account: Text(bank.account),
+            chain: bank.contracts.chain,
+            local_ledger: bank.is_local,
+            rpc: bank.rpc.clone(),
+            block: held.block,
+            token: Text(bank.contracts.token),
+            balance: Text(held.token.0),
+            gas_wei: Text(held.gas_wei.0),
+            in_channels: sum(&|c| match c.we_are_paid {
+                true => 0,
+                false => c.deposit.0.saturating_sub(c.owed.0.max(c.claimed.0)),
+            }),
+            to_claim: sum(&|c| match c.we_are_paid {
+                true => c.owed.0.saturating_sub(c.claimed.0),
+                false => 0,
+            }),
+            at_risk: Text(at_risk.0),
+        })
+    }
+
+    async fn channels(&self) -> Result<ChannelList, ApiError> {
+        let channels = self.look(|core| core.channels()).await?;
+        let channels = channels.into_iter().map(convert::channel_json).collect();
+        Ok(ChannelList { schema: Schema, channels })
+    }
+
+    async fn close_channel(&self, channel: ChannelId) -> Result<(), ApiError> {
+        self.command(Command::CloseChannel { channel }).await.map(drop)
+    }
+
+    async fn claim(&self) -> Result<(), ApiError> {
+        self.lent()?;
+        self.command(Command::Claim).await.map(drop)
     }
 
     async fn pause(&self) -> Result<(), ApiError> {

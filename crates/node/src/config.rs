@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ayni_types::{Amount, Price};
+use ayni_types::{Account, Amount, IdError, Price};
 use serde::Deserialize;
 
 /// One source of settings. Absent means: ask the next one.
@@ -54,6 +54,34 @@ pub struct Layer {
     pub exit_when_idle_s: Option<u64>,
     /// Lie (development builds only): the strategy.
     pub cheat: Option<String>,
+    /// An account on a chain, to pay and be paid with.
+    pub pay: Option<PayLayer>,
+}
+
+/// The table `[pay]`. Paths are relative to the home.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PayLayer {
+    /// JSON-RPC of a node of the chain, as a URL.
+    pub rpc: String,
+    /// Where the contracts are: a file that `ayni ledger` writes.
+    pub contracts: PathBuf,
+    /// Whose money: an account of this home's keystore (`0x…`).
+    pub account: String,
+    /// First line: the account's password. Readable by its owner only.
+    pub password_file: PathBuf,
+    /// What a channel is opened with, and topped up by, in the token's smallest unit.
+    pub deposit: Option<u128>,
+    /// How far ahead of its bills a provider that was not paid before is promised.
+    pub step_first: Option<u128>,
+    /// The same for any provider, at most.
+    pub step_max: Option<u128>,
+    /// As a provider: how far ahead of its bills it wants vouchers to be.
+    pub step: Option<u128>,
+    /// As a provider: requesters may take deposits back so many seconds after they said so.
+    pub withdraw_delay_s: Option<u64>,
+    /// As a requester: providers that want more than this are not used, in seconds.
+    pub withdraw_delay_s_max: Option<u64>,
 }
 
 /// Why settings are refused.
@@ -128,6 +156,7 @@ impl Layer {
             home_cpus: self.home_cpus.or(below.home_cpus),
             exit_when_idle_s: self.exit_when_idle_s.or(below.exit_when_idle_s),
             cheat: self.cheat.or(below.cheat),
+            pay: self.pay.or(below.pay),
         }
     }
 }
@@ -163,6 +192,73 @@ pub struct Config {
     pub exit_when_idle: Option<Duration>,
     /// How to lie; always `None` in a release build.
     pub cheat: Option<String>,
+    /// With what to pay and be paid.
+    pub pay: Option<Pay>,
+}
+
+/// An account on a chain and how its money is used. Amounts are in the token's smallest unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pay {
+    /// JSON-RPC of a node of the chain.
+    pub rpc: String,
+    /// File with the contracts' addresses, relative to the home.
+    pub contracts: PathBuf,
+    /// Whose money.
+    pub account: Account,
+    /// File with its password, relative to the home.
+    pub password_file: PathBuf,
+    /// What a channel is opened with.
+    pub deposit: Amount,
+    /// How far ahead of its bills a new provider is promised.
+    pub step_first: Amount,
+    /// The same for any.
+    pub step_max: Amount,
+    /// How far ahead of its bills this node wants vouchers to be.
+    pub step: Amount,
+    /// Deposits must stay so long after notice, in seconds.
+    pub withdraw_delay_s: u64,
+    /// Providers that want more than this are not used, in seconds.
+    pub withdraw_delay_s_max: u64,
+}
+
+impl Pay {
+    fn new(layer: PayLayer) -> Result<Self, ConfigError> {
+        let account = layer.account.parse().map_err(|error: IdError| ConfigError::Value {
+            name: "pay.account",
+            value: layer.account.clone(),
+            why: error.to_string(),
+        })?;
+        let deposit = layer.deposit.unwrap_or(10_000_000);
+        let step_first = layer.step_first.unwrap_or(100_000);
+        let step_max = layer.step_max.unwrap_or(5_000_000);
+        let orders = [("pay.step_first", step_first, step_max), ("pay.step_max", step_max, deposit)];
+        for (name, less, more) in orders {
+            if less > more || less == 0 {
+                let why = format!("it is promised at once, so give 1 to {more}");
+                return Err(ConfigError::Value { name, value: less.to_string(), why });
+            }
+        }
+        let withdraw_delay_s = layer.withdraw_delay_s.unwrap_or(86_400);
+        if !(900..=2_592_000).contains(&withdraw_delay_s) {
+            return Err(ConfigError::Value {
+                name: "pay.withdraw_delay_s",
+                value: withdraw_delay_s.to_string(),
+                why: "the contract takes 900 (15 minutes) to 2592000 (30 days)".to_owned(),
+            });
+        }
+        Ok(Self {
+            rpc: layer.rpc,
+            contracts: layer.contracts,
+            account,
+            password_file: layer.password_file,
+            deposit: Amount(deposit),
+            step_first: Amount(step_first),
+            step_max: Amount(step_max),
+            step: Amount(layer.step.unwrap_or(1_000_000)),
+            withdraw_delay_s,
+            withdraw_delay_s_max: layer.withdraw_delay_s_max.unwrap_or(7 * 86_400),
+        })
+    }
 }
 
 /// What a provider lends.
@@ -260,7 +356,10 @@ impl Config {
                     per_data_mebibyte: Amount(10),
                 },
                 stake: Amount(layer.stake.unwrap_or(0)),
-                hold_back: Amount(layer.hold_back.unwrap_or(u128::MAX)),
+                hold_back: Amount(layer.hold_back.unwrap_or({
+                    // Where prices are only counted, all of them may be.
+                    if layer.pay.is_some() { 0 } else { u128::MAX }
+                })),
                 region: layer.region,
                 on_battery: layer.on_battery.unwrap_or(false),
             })
@@ -270,8 +369,10 @@ impl Config {
         if layer.cheat.is_some() && !cfg!(debug_assertions) {
             return Err(value("cheat", &"…", "only a development build can lie"));
         }
+        let pay = layer.pay.map(Pay::new).transpose()?;
         Ok(Self {
             home,
+            pay,
             mdns: lan,
             listen,
             listen_default,
@@ -327,6 +428,10 @@ mod tests {
 
     const MACHINE: Machine = Machine { cpus: 8, memory_bytes: 16 << 30 };
 
+    const GOOD: &str = "0x0101010101010101010101010101010101010101";
+    const PAY: &str = "[pay]\nrpc = \"x\"\ncontracts = \"c\"\naccount = \"0x12\"\n\
+                       password_file = \"p\"\nwithdraw_delay_s = 90";
+
     fn config(toml: &str) -> Result<Config, String> {
         let layer: Layer = toml::from_str(toml).map_err(|e| e.to_string())?;
         Config::new("/h".into(), layer, MACHINE).map_err(|e| e.to_string())
@@ -358,6 +463,9 @@ mod tests {
             ("api = \"0.0.0.0:80\"", "api = `0.0.0.0:80`"),
             ("listen = []", "listen"),
             ("cpu = 3", "unknown field `cpu`"),
+            (PAY, "pay.account = `0x12`"),
+            (&PAY.replace("0x12", GOOD).replace("withdraw_delay_s = 90", "step_max = 0"), "step_first"),
+            (&PAY.replace("0x12", GOOD), "15 minutes"),
         ] {
             let error = config(toml).unwrap_err();
             assert!(error.contains(part), "{error}");

@@ -1,8 +1,8 @@
 //! From the core's views to the API's shapes.
 
 use ayni_api::json::{
-    ConfidenceJson, EventJson, EventKind, Evidence, FaultJson, JobCounts, JobDetail, JobProvider,
-    JobState, JobSummary, Mismatch, ObservedJson, OutcomeJson, PauseReasonJson, Schema, TaskRow,
+    ChannelJson, ConfidenceJson, EventJson, EventKind, Evidence, FaultJson, JobCounts, JobDetail, JobProvider,
+    JobState, JobSummary, Mismatch, ObservedJson, OutcomeJson, PauseReasonJson, Schema, Side, TaskRow,
     TaskState, Text, Verification, VerifyJson,
 };
 use ayni_core as core;
@@ -194,6 +194,26 @@ fn someone(node: Option<NodeId>) -> Option<Text<NodeId>> {
 
 fn fault_json(fault: &Fault) -> FaultJson {
     FaultJson::from(fault)
+}
+
+pub(crate) fn channel_json(view: core::ChannelView) -> ChannelJson {
+    let terms = view.paid_by.terms;
+    ChannelJson {
+        id: Text(view.id),
+        side: if view.we_are_paid { Side::Payee } else { Side::Payer },
+        peer: Text(view.peer),
+        state: view.state.word().to_owned(),
+        payer: Text(terms.payer),
+        payee: Text(terms.payee),
+        intended: Text(view.intended.0),
+        deposit: Text(view.deposit.0),
+        owed: Text(view.owed.0),
+        promised: Text(view.promised.0),
+        claimed: Text(view.claimed.0),
+        lost: Text(view.lost.0),
+        withdrawal_from_ms: view.withdrawal_from.map(|at| at.0),
+        trouble: view.trouble,
+    }
 }
 
 fn event_kind(kind: &core::NoticeKind) -> EventKind {

@@ -6,17 +6,20 @@
 //! - `work`, `programs`, `cheat`: executing tasks · `fetch`, `inputs`: getting their blobs
 //! - `persist`, `news`: the journal's thread, notices for watchers
 //! - `backend`, `convert`, `receipts`, `doctor`: what the API asks
+//! - `bank`: its money on a chain · `ledger`: a chain of its own, for a network without one
 //! - `owner`: the machine belongs to its owner · `memory`: peers between two lives
 //!
 //! Deliberately not here: decisions (the core's), the command line, formats of the wire and disk.
 
 mod backend;
+mod bank;
 mod cheat;
 mod config;
 mod convert;
 mod doctor;
 mod fetch;
 mod inputs;
+mod ledger;
 mod memory;
 mod news;
 mod owner;
@@ -28,6 +31,9 @@ mod self_test;
 mod start;
 mod work;
 
+pub use ayni_chain::keystore::ScryptCost as KeystoreCost;
 pub use ayni_store::HomeError;
-pub use config::{Config, ConfigError, Layer, Machine, Provide, parse_size};
+pub use bank::BankError;
+pub use config::{Config, ConfigError, Layer, Machine, Pay, PayLayer, Provide, parse_size};
+pub use ledger::{GRANT, LedgerError, RunningLedger, make_account, start as start_ledger};
 pub use start::{Node, StartError};

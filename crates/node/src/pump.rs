@@ -15,6 +15,7 @@ use ayni_types::Time;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
+use crate::bank::BankHandle;
 use crate::cheat::Cheat;
 use crate::fetch::Fetcher;
 use crate::news::News;
@@ -108,6 +109,7 @@ pub(crate) struct Pump {
     pub(crate) fetcher: Arc<Fetcher>,
     pub(crate) work: Work,
     pub(crate) cheat: Option<Arc<Cheat>>,
+    pub(crate) bank: Option<BankHandle>,
     pub(crate) news: Arc<Mutex<News>>,
     pub(crate) waiting: BTreeMap<CommandId, oneshot::Sender<Result<Reply, CommandError>>>,
     pub(crate) fetches: BTreeMap<FetchId, AbortHandle>,
@@ -205,8 +207,18 @@ impl Pump {
                 Effect::Kill(id) => self.work.kill(id),
                 Effect::CloseSlot(slot) => self.work.close(slot),
                 Effect::Freeze(frozen) => self.work.freeze(frozen),
-                // Nothing is paid: no wallet and no account are configured.
-                Effect::WatchChannel(_) | Effect::Chain { .. } => {}
+                // Without a bank nothing is paid, and a core that has none asks for nothing but what
+                // an earlier life left behind.
+                Effect::WatchChannel(paid_by) => {
+                    if let Some(bank) = &self.bank {
+                        bank.watch(paid_by);
+                    }
+                }
+                Effect::Chain { paid_by, step } => {
+                    if let Some(bank) = &self.bank {
+                        bank.step(paid_by, step);
+                    }
+                }
                 Effect::Reply { id, result } => {
                     if let Some(answer) = self.waiting.remove(&id) {
                         // The asker may have hung up; the command stands all the same.

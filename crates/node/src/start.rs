@@ -20,6 +20,7 @@ use ayni_wire::{EvmSigner, NodeKey, Ticket, TicketError};
 use tokio::sync::oneshot;
 
 use crate::backend::NodeBackend;
+use crate::bank::{self, Bank, BankError, BankHandle};
 use crate::cheat::Cheat;
 use crate::config::Config;
 use crate::fetch::{Fetcher, Host};
@@ -64,6 +65,8 @@ pub enum StartError {
     Cheat { name: String, known: &'static str },
     #[error("no random bytes from the operating system: {0}")]
     Random(#[from] getrandom::Error),
+    #[error("can't pay or be paid: {0}")]
+    Bank(#[from] BankError),
     #[error("can't start a thread: {0}")]
     Thread(#[source] std::io::Error),
 }
@@ -118,6 +121,7 @@ pub(crate) struct Shared {
     pub(crate) blobs: Arc<Blobs>,
     pub(crate) shop: Arc<Shop>,
     pub(crate) self_test: SelfTest,
+    pub(crate) bank: Option<BankHandle>,
     pub(crate) news: Arc<Mutex<News>>,
     pub(crate) started: Instant,
     /// Milliseconds after `started` of the last request.
@@ -199,12 +203,16 @@ impl Node {
         let (net, net_events) = started?;
         let net = Arc::new(net);
 
+        let bank = match &config.pay {
+            None => None,
+            Some(pay) => Some(bank::open(home.path(), pay).await?),
+        };
         let key = NodeKey::from_secret(&keys.node);
         let batch = batch_signer(&keys.batch, home.path())?;
         let seal = WireSeal::new(NodeKey::from_secret(&keys.node), batch);
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;
-        let core_config = core_config(&config, &shop, self_test, net.addr());
+        let core_config = core_config(&config, &shop, self_test, net.addr(), handle_of(&bank));
         let records = journal.records()?;
         let core = Core::recover(
             core_config,
@@ -235,6 +243,7 @@ impl Node {
             fetcher: Arc::new(Fetcher::new(net.clone(), blobs.clone())),
             work: Work::new(shop.clone(), handle.clone()),
             cheat,
+            bank: handle_of(&bank).cloned(),
             news: news.clone(),
             waiting: BTreeMap::new(),
             fetches: BTreeMap::new(),
@@ -260,6 +269,7 @@ impl Node {
             blobs,
             shop,
             self_test,
+            bank: handle_of(&bank).cloned(),
             news,
             started: Instant::now(),
             last_asked: AtomicU64::new(0),
@@ -274,13 +284,16 @@ impl Node {
         }));
         let endpoint = Endpoint::here(api, VERSION);
         endpoint.publish(home.path())?;
-        let helpers = vec![
+        let mut helpers = vec![
             tokio::spawn(pass_on(net_events, handle.clone())),
             tokio::spawn(mind_battery(shared.clone())),
             tokio::spawn(mind_idleness(shared.clone())),
             tokio::spawn(mind_address(shared.clone())),
             tokio::spawn(mind_peers(shared.clone(), memory)),
         ];
+        if let Some((bank, _)) = bank {
+            helpers.push(tokio::spawn(bank.run(handle.clone())));
+        }
         Ok(Self {
             id: shared.key.id(),
             api,
@@ -336,6 +349,10 @@ impl Node {
 /// Compiled code kept, in bytes.
 const COMPILED_BYTES_MAX: u64 = 8 << 30;
 
+fn handle_of(bank: &Option<(Bank, BankHandle)>) -> Option<&BankHandle> {
+    bank.as_ref().map(|(_, handle)| handle)
+}
+
 fn batch_signer(secret: &[u8; 32], home: &std::path::Path) -> Result<EvmSigner, HomeError> {
     EvmSigner::from_secret(secret).ok_or_else(|| HomeError::BadKey {
         path: home.join("keys").join("batch"),
@@ -343,7 +360,13 @@ fn batch_signer(secret: &[u8; 32], home: &std::path::Path) -> Result<EvmSigner, 
     })
 }
 
-fn core_config(config: &Config, shop: &Shop, self_test: SelfTest, addr: NodeAddr) -> CoreConfig {
+fn core_config(
+    config: &Config,
+    shop: &Shop,
+    self_test: SelfTest,
+    addr: NodeAddr,
+    bank: Option<&BankHandle>,
+) -> CoreConfig {
     let build = shop.sandbox.build().clone();
     CoreConfig {
         roles: Roles {
@@ -363,10 +386,10 @@ fn core_config(config: &Config, shop: &Shop, self_test: SelfTest, addr: NodeAddr
             walls: shop.sandbox.walls(),
             build: build.clone(),
             region: provide.region.clone(),
-            payment: None,
+            payment: config.pay.as_ref().zip(bank).map(|(pay, bank)| bank.payment(pay)),
         }),
         home: HomeConfig { slots: config.home_cpus, memory_bytes: config.home_memory_bytes, build },
-        wallet: None,
+        wallet: config.pay.as_ref().zip(bank).map(|(pay, bank)| bank.wallet(pay)),
         directories: Vec::new(),
         tuning: Tuning::default(),
     }

@@ -7,7 +7,7 @@ mod sse;
 use std::path::Path;
 use std::time::Duration;
 
-use ayni_types::{Digest, JobId};
+use ayni_types::{ChannelId, Digest, JobId};
 use futures_util::{Stream, StreamExt as _};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
@@ -18,10 +18,10 @@ use crate::codes;
 use crate::endpoint::{Endpoint, EndpointError, Token};
 use crate::error::{ApiError, ErrorBody, chain};
 use crate::json::{
-    AddTasks, BlobStored, CheckJson, CheckRequest, Doctor, Done, EvidenceList, ExecReport,
+    AddTasks, BlobStored, ChannelList, CheckJson, CheckRequest, Doctor, Done, EvidenceList, ExecReport,
     ExecRequest, Identity, InviteRequest, JobAccepted, JobDetail, JobList, JobRequest, JoinRequest,
     Joined, MissingReply, MissingRequest, OfferList, PeerList, ProviderStatus, Status, TaskDetail,
-    TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyReport, Why,
+    TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson, Why,
 };
 use crate::limits;
 
@@ -113,6 +113,30 @@ impl Client {
     #[allow(clippy::missing_errors_doc)]
     pub async fn identity(&self) -> Result<Identity, ApiError> {
         self.get("/v1/id").await
+    }
+
+    /// The node's account.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn wallet(&self) -> Result<WalletJson, ApiError> {
+        self.get("/v1/wallet").await
+    }
+
+    /// The node's channels.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn channels(&self) -> Result<ChannelList, ApiError> {
+        self.get("/v1/channels").await
+    }
+
+    /// Take back what a channel still holds.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn close_channel(&self, channel: ChannelId) -> Result<Done, ApiError> {
+        self.post_empty(&format!("/v1/channels/{channel}/close")).await
+    }
+
+    /// Claim everything that is earned and promised.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn claim(&self) -> Result<Done, ApiError> {
+        self.post_empty("/v1/claims").await
     }
 
     /// Whom the node knows.

@@ -8,6 +8,7 @@
 
 mod event;
 mod job;
+mod money;
 mod node;
 mod program;
 mod provider;
@@ -20,6 +21,7 @@ pub use job::{
     JobProvider, JobRequest, JobState, JobSummary, Mismatch, TaskDetail, TaskFilter, TaskList,
     TaskRow, TaskState, TasksAdded, Verification, VerifyJson,
 };
+pub use money::{ChannelJson, ChannelList, Side, WalletJson};
 pub use node::{
     BlobStored, Check, CheckLevel, Doctor, Done, Identity, InviteRequest, JoinRequest, Joined,
     MissingReply, MissingRequest, NodeAddrJson, OfferJson, OfferList, Peer, PeerList, RolesJson,

@@ -3,6 +3,7 @@
 pub(crate) mod blobs;
 pub(crate) mod events;
 pub(crate) mod jobs;
+pub(crate) mod money;
 pub(crate) mod node;
 pub(crate) mod programs;
 pub(crate) mod provider;
@@ -72,6 +73,10 @@ pub fn router<B: Backend>(backend: Arc<B>, security: Security) -> Router {
         .route("/v1/provider/pause", post(provider::pause::<B>))
         .route("/v1/provider/resume", post(provider::resume::<B>))
         .route("/v1/provider/drain", post(provider::drain::<B>))
+        .route("/v1/wallet", get(money::wallet::<B>))
+        .route("/v1/channels", get(money::list_channels::<B>))
+        .route("/v1/channels/{id}/close", post(money::close_channel::<B>))
+        .route("/v1/claims", post(money::claim::<B>))
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&security), require_token));

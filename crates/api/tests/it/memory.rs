@@ -5,13 +5,13 @@ use std::sync::Mutex;
 
 use axum::body::Bytes;
 use ayni_api::json::{
-    BlobStored, CheckJson, ConfidenceJson, Doctor, EventJson, EventKind, EvidenceList, ExecReport,
+    BlobStored, ChannelList, CheckJson, ConfidenceJson, Doctor, EventJson, EventKind, EvidenceList, ExecReport,
     Identity, JobAccepted, JobCounts, JobDetail, JobList, JobRequest, JobState, JobSummary, Joined,
     NodeAddrJson, OfferList, PeerList, ProviderStatus, Schema, Status, TaskDetail, TaskFilter,
-    TaskList, TasksAdded, Text, TicketJson, VerifyJson, VerifyReport, Why,
+    TaskList, TasksAdded, Text, TicketJson, VerifyJson, VerifyReport, WalletJson, Why,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
-use ayni_types::{Digest, JobId, NodeAddr, NodeId, TaskSpec};
+use ayni_types::{ChannelId, Digest, JobId, NodeAddr, NodeId, TaskSpec};
 use ayni_wire::ReceiptFile;
 use futures_util::StreamExt as _;
 
@@ -45,6 +45,18 @@ impl Backend for Memory {
     }
     async fn peers(&self) -> Result<PeerList, ApiError> {
         Ok(PeerList { schema: Schema, peers: vec![] })
+    }
+    async fn wallet(&self) -> Result<WalletJson, ApiError> {
+        Err(ApiError::new(codes::WALLET_NONE, "no account is configured"))
+    }
+    async fn channels(&self) -> Result<ChannelList, ApiError> {
+        Ok(ChannelList { schema: Schema, channels: vec![] })
+    }
+    async fn close_channel(&self, channel: ChannelId) -> Result<(), ApiError> {
+        Err(ApiError::new(codes::CHANNEL_UNKNOWN, format!("no channel {channel}")))
+    }
+    async fn claim(&self) -> Result<(), ApiError> {
+        Ok(())
     }
     async fn join_ticket(&self, ticket: String) -> Result<Joined, ApiError> {
         Err(ApiError::new(codes::NET_TICKET, format!("not a join ticket: {ticket}")))

@@ -98,6 +98,9 @@ pub(crate) struct DevArgs {
     /// Cores that each provider lends.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) cpus: u32,
+    /// Pay for real, on a local ledger that is started too (its money is worth nothing outside).
+    #[arg(long)]
+    pub(crate) paid: bool,
     /// Let provider N lie in this way, to see how that ends: `2:digit`. Development builds only.
     #[arg(long, value_name = "N:STRATEGY", value_parser = cheat)]
     pub(crate) cheat: Vec<(u32, String)>,

@@ -2,6 +2,7 @@
 
 mod daemon;
 mod job;
+mod money;
 mod run;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use daemon::{DaemonArgs, DevArgs, LendArgs, ProvideArgs};
 pub(crate) use job::{FetchArgs, JobCommand, OutputArgs, ShowArgs};
+pub(crate) use money::{ChannelCommand, LedgerArgs, StatementArgs, WalletCommand};
 pub(crate) use run::{ExecArgs, RunArgs, TaskArgs};
 
 /// Run programs on other people's idle machines, and check the answers and the bill yourself.
@@ -91,6 +93,14 @@ pub(crate) enum Command {
         /// Job id, or its first digits.
         job: Option<String>,
     },
+    /// This node's account: make one, or see what it holds.
+    #[command(subcommand)]
+    Wallet(WalletCommand),
+    /// Payment channels to providers and from requesters.
+    #[command(subcommand)]
+    Channel(ChannelCommand),
+    /// What was billed, paid and is left, to the unit.
+    Statement(StatementArgs),
     /// Check a receipt, step by step.
     Verify {
         /// The file `receipt` of a task's folder.
@@ -128,6 +138,8 @@ pub(crate) enum Command {
     Stop,
     /// A network of several real nodes on this machine.
     Dev(DevArgs),
+    /// A chain on this machine, with all contracts and test money on it.
+    Ledger(LedgerArgs),
     /// What an error code means.
     Explain {
         /// Such as E-JOB-001; all are listed if left out.

@@ -1,0 +1,127 @@
+//! The local ledger as a process of its own: an EVM chain on loopback with all contracts on it, and
+//! test money for those who are named. What it writes is what nodes are configured with.
+//!
+//! Its money is worth nothing outside, and whoever runs it could change everything: one process
+//! writes it. Deliberately not here: the chain itself (`ayni-chain`).
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ayni_chain::Client;
+use ayni_chain::contracts::{self, Addresses, DeployError, DeployTerms};
+use ayni_chain::embedded::{
+    Genesis, LOCAL_CHAIN, LedgerOptions, LocalLedger, OpenError, RpcServer, ServeError,
+};
+use ayni_chain::keystore::{Keystore, KeystoreError, Password, PasswordError, ScryptCost};
+use ayni_chain::sender::{FileOutbox, Intent, OutboxError, SendError, SendTerms, Sender};
+use ayni_types::{Account, Amount};
+
+/// Test money for each account that is named, in the token's smallest unit: a million.
+pub const GRANT: Amount = Amount(1_000_000_000_000);
+
+/// Why there is no ledger.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum LedgerError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Keystore(#[from] KeystoreError),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    #[error(transparent)]
+    Send(#[from] SendError),
+    #[error(transparent)]
+    Deploy(#[from] DeployError),
+    #[error(transparent)]
+    Client(#[from] ayni_chain::ClientError),
+    #[error("can't write `{}`: {source}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("no random bytes from the operating system: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// A ledger that runs.
+pub struct RunningLedger {
+    server: RpcServer,
+    /// Where its contracts are.
+    pub contracts: Addresses,
+}
+
+impl RunningLedger {
+    /// Its address, as nodes are configured with.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+}
+
+/// Makes an account in a node's home, with a random password in a file that only its owner may read.
+///
+/// # Errors
+/// When the files can't be written.
+pub fn make_account(home: &Path, cost: ScryptCost) -> Result<Account, LedgerError> {
+    let keystore = Keystore::open(&home.join("keys").join("accounts"))?;
+    let path = home.join("keys").join("password");
+    let password = match Password::from_file(&path) {
+        Ok(password) => password,
+        Err(_) => {
+            let mut random = [0; 24];
+            getrandom::fill(&mut random)?;
+            ayni_chain::keystore::write_secret(
+                &path,
+                data_encoding::BASE64URL_NOPAD.encode(&random).as_bytes(),
+            )?;
+            Password::from_file(&path)?
+        }
+    };
+    match keystore.list()?.first() {
+        Some(account) => Ok(*account),
+        None => Ok(keystore.create(&password, cost)?),
+    }
+}
+
+/// Opens the ledger in `folder`, or begins one; puts the contracts there if they are not; gives test
+/// money to `grants` that were not given any before; serves it on `listen`.
+///
+/// # Errors
+/// When any part fails.
+pub async fn start(
+    folder: &Path,
+    listen: SocketAddr,
+    grants: &[Account],
+) -> Result<RunningLedger, LedgerError> {
+    let write = |path: &Path, text: String| {
+        std::fs::write(path, text)
+            .map_err(|source| LedgerError::Write { path: path.to_owned(), source })
+    };
+    std::fs::create_dir_all(folder)
+        .map_err(|source| LedgerError::Write { path: folder.to_owned(), source })?;
+    let owner = make_account(folder, ScryptCost::LIGHT)?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let mut genesis = Genesis::new(LOCAL_CHAIN, now.map_or(0, |d| d.as_secs())).fund(owner);
+    for account in grants {
+        genesis = genesis.fund(*account);
+    }
+    let ledger = LocalLedger::open(&folder.join("blocks"), &genesis, LedgerOptions::default())?;
+    let client = Client::local(&ledger)?;
+    let password = Password::from_file(&folder.join("keys").join("password"))?;
+    let wallet = Keystore::open(&folder.join("keys").join("accounts"))?.unlock(owner, &password)?;
+    let outbox = FileOutbox::open(&folder.join("outbox"), client.chain(), owner)?;
+    let mut sender = Sender::new(client, wallet, SendTerms::LOCAL, Box::new(outbox))?;
+    let addresses = contracts::deploy(&mut sender, "1", &DeployTerms::local(owner)).await?;
+    for account in grants {
+        let call = contracts::mint(*account, GRANT);
+        let intent = Intent::call(format!("grant/{account}"), addresses.token, call);
+        sender.run(intent, Duration::from_secs(60)).await?;
+    }
+    write(&folder.join("contracts.toml"), addresses.to_toml())?;
+    let server = RpcServer::start(ledger, listen, Vec::new()).await?;
+    write(&folder.join("rpc"), server.url())?;
+    Ok(RunningLedger { server, contracts: addresses })
+}
