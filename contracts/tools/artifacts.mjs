@@ -16,6 +16,7 @@ const CONTRACTS = {
   AyniToken: 'AyniToken.sol/AyniToken.json',
   Channels: 'Channels.sol/Channels.json',
   Governor: 'AyniGovernor.sol/AyniGovernor.json',
+  Registry: 'Registry.sol/Registry.json',
   Timelock: 'Timelock.sol/Timelock.json',
   VoteToken: 'VoteToken.sol/VoteToken.json',
 };
