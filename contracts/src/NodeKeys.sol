@@ -21,7 +21,7 @@ abstract contract NodeKeys {
     event NodeBound(bytes32 indexed node, address indexed account, bytes32 r, bytes32 s);
     event NodeUnbound(bytes32 indexed node, address indexed account);
     event KeyAuthorised(address indexed account, address indexed key, uint64 from, uint64 until);
-    event KeyRevoked(address indexed account, address indexed key, uint64 at);
+    event KeyRevoked(address indexed account, address indexed key, uint64 from);
 
     error NoNode();
     error NoKey();

@@ -229,7 +229,6 @@ contract Registry is NodeKeys, JuryPool, Ownable, ReentrancyGuardTransient {
     /// @notice Keeps a reservation from being released for a while.
     function hold(address provider, address requester, uint64 until) external onlyDisputes {
         Reservation storage of_ = reservations[provider][requester];
-        if (of_.amount == 0) revert NoReservation(provider, requester);
         uint64 to = _capHold(until);
         if (to > of_.heldUntil) {
             of_.heldUntil = to;

@@ -15,6 +15,7 @@ const folder = join(here, '../../crates/chain/artifacts');
 const CONTRACTS = {
   AyniToken: 'AyniToken.sol/AyniToken.json',
   Channels: 'Channels.sol/Channels.json',
+  Disputes: 'Disputes.sol/Disputes.json',
   Governor: 'AyniGovernor.sol/AyniGovernor.json',
   Registry: 'Registry.sol/Registry.json',
   Timelock: 'Timelock.sol/Timelock.json',
@@ -59,6 +60,10 @@ const check = process.argv.includes('--check');
 const stale = [];
 mkdirSync(folder, { recursive: true });
 const known = new Set();
+process.on('uncaughtException', (error) => {
+  console.error(`error: ${error.message}`);
+  process.exit(1);
+});
 for (const [name, path] of Object.entries(CONTRACTS)) {
   const file = `${name}.json`;
   known.add(file);
