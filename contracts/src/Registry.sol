@@ -222,8 +222,9 @@ contract Registry is NodeKeys, JuryPool, Ownable, ReentrancyGuardTransient {
         ++drawsPending;
     }
 
+    /// @dev Never below zero: draws begun before another dispute contract was named are forgotten.
     function endDraw() external onlyDisputes {
-        --drawsPending;
+        if (drawsPending > 0) --drawsPending;
     }
 
     /// @notice Keeps a reservation from being released for a while.

@@ -476,6 +476,18 @@ contract DisputesTest is Stage {
         solvent(0);
     }
 
+    function test_a_dispute_contract_that_comes_back_goes_on() external {
+        uint256 id = open();
+        vm.startPrank(account("owner"));
+        registry.setDisputes(address(1));
+        registry.setDisputes(address(disputes));
+        vm.stopPrank();
+        allAnswer(id, draw(id), Juries.Verdict.Upheld, WRONG, ROOT);
+        finish(id);
+        equal(registry.drawsPending(), 0, "the pool is free");
+        solvent(0);
+    }
+
     function test_terms_stay_within_bounds() external {
         DisputeTerms.Terms memory t = usualTerms();
         vm.expectPartialRevert(Ownable.OwnableUnauthorizedAccount.selector);
