@@ -14,7 +14,7 @@ import {Escrow} from "./Escrow.sol";
 /// providers who hold the token already.
 contract GasTest is Base {
     uint256 private constant PROVIDERS = 100;
-    uint128 private constant PRICE = 1_000;
+    uint128 private constant PRICE = 1000;
     /// @dev What a task may cost at 10,000 tasks.
     uint256 private constant BAR = 750;
 
@@ -28,7 +28,7 @@ contract GasTest is Base {
         vm.warp(1_767_225_600);
         token.mint(payer, 1e18);
         for (uint256 i; i < PROVIDERS; ++i) {
-            payees[i] = vm.addr(1_000 + i);
+            payees[i] = vm.addr(1000 + i);
             token.mint(payees[i], 1);
         }
         vm.startPrank(payer);
@@ -76,8 +76,7 @@ contract GasTest is Base {
         Channels.Opening[] memory openings = new Channels.Opening[](count);
         for (uint256 i; i < count; ++i) {
             // A session key for each channel.
-            openings[i] =
-                Channels.Opening(vm.addr(key(salt, i)), payees[i], payees[i], 100 * PRICE);
+            openings[i] = Channels.Opening(vm.addr(key(salt, i)), payees[i], payees[i], 100 * PRICE);
         }
         vm.prank(payer);
         channels.openMany(address(token), 1 days, bytes32(salt), openings);
@@ -122,10 +121,10 @@ contract GasTest is Base {
     function depositByAuthorization() private returns (uint256) {
         IBatchSettlement.ChannelConfig memory c = config(3, 0);
         bytes32 nonce = keccak256(abi.encode(channels.getChannelId(c), uint256(1)));
-        bytes memory s = authorization("Receive", address(channels), 5_000, nonce);
+        bytes memory s = authorization("Receive", address(channels), 5000, nonce);
         bytes memory data = abi.encode(uint256(0), uint256(4e9), uint256(1), s);
         vm.prank(account("relayer"));
-        channels.deposit(c, 5_000, address(channels), data);
+        channels.deposit(c, 5000, address(channels), data);
         return used();
     }
 
@@ -135,12 +134,18 @@ contract GasTest is Base {
         returns (IBatchSettlement.ChannelConfig memory)
     {
         return IBatchSettlement.ChannelConfig(
-            payer, vm.addr(key(salt, i)), payees[i], payees[i], address(token), 1 days, bytes32(salt)
+            payer,
+            vm.addr(key(salt, i)),
+            payees[i],
+            payees[i],
+            address(token),
+            1 days,
+            bytes32(salt)
         );
     }
 
     function key(uint256 salt, uint256 i) private pure returns (uint256) {
-        return 5_000 + salt * 1_000 + i;
+        return 5000 + salt * 1000 + i;
     }
 
     // ---- Others ----

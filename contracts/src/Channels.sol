@@ -5,8 +5,7 @@ import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
-import {ReentrancyGuardTransient} from
-    "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
@@ -82,9 +81,8 @@ contract Channels is IBatchSettlement, EIP712, Ownable, Multicall, ReentrancyGua
         keccak256("Voucher(bytes32 channelId,uint128 maxClaimableAmount)");
     bytes32 public constant REFUND_TYPEHASH =
         keccak256("Refund(bytes32 channelId,uint256 nonce,uint128 amount)");
-    bytes32 public constant CLAIM_ENTRY_TYPEHASH = keccak256(
-        "ClaimEntry(bytes32 channelId,uint128 maxClaimableAmount,uint128 totalClaimed)"
-    );
+    bytes32 public constant CLAIM_ENTRY_TYPEHASH =
+        keccak256("ClaimEntry(bytes32 channelId,uint128 maxClaimableAmount,uint128 totalClaimed)");
     bytes32 public constant CLAIM_BATCH_TYPEHASH = keccak256(
         "ClaimBatch(ClaimEntry[] claims)ClaimEntry(bytes32 channelId,uint128 maxClaimableAmount,uint128 totalClaimed)"
     );
@@ -488,8 +486,7 @@ contract Channels is IBatchSettlement, EIP712, Ownable, Multicall, ReentrancyGua
         view
         returns (bool)
     {
-        (address signer, ECDSA.RecoverError failure,) =
-            ECDSA.tryRecoverCalldata(digest, signature);
+        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (failure == ECDSA.RecoverError.NoError && signer == key) return true;
         return key.code.length > 0
             && SignatureChecker.isValidERC1271SignatureNowCalldata(key, digest, signature);

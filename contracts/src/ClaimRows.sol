@@ -53,7 +53,9 @@ library ClaimRows {
     {
         uint8 flags = uint8(rows[offset]);
         pos = offset + 1;
-        if (pos + _fieldBytes(flags) + ROW_BYTES_MIN - 1 > rows.length) revert MalformedRow(offset);
+        if (pos + _fieldBytes(flags) + ROW_BYTES_MIN - 1 > rows.length) {
+            revert MalformedRow(offset);
+        }
         IBatchSettlement.ChannelConfig memory config = row.config;
         if (flags & PAYER != 0) (config.payer, pos) = _address(rows, pos);
         if (flags & PAYER_AUTHORIZER != 0) (config.payerAuthorizer, pos) = _address(rows, pos);

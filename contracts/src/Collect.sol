@@ -69,19 +69,29 @@ library Collect {
     {
         if (auth.signature.length == 65) {
             (uint8 v, bytes32 r, bytes32 s) = ECDSA.parse(auth.signature);
-            IERC3009(token).receiveWithAuthorization(
-                from, address(this), amount, auth.validAfter, auth.validBefore, auth.nonce, v, r, s
-            );
+            IERC3009(token)
+                .receiveWithAuthorization(
+                    from,
+                    address(this),
+                    amount,
+                    auth.validAfter,
+                    auth.validBefore,
+                    auth.nonce,
+                    v,
+                    r,
+                    s
+                );
         } else {
-            IReceiveWithLongSignature(token).receiveWithAuthorization(
-                from,
-                address(this),
-                amount,
-                auth.validAfter,
-                auth.validBefore,
-                auth.nonce,
-                auth.signature
-            );
+            IReceiveWithLongSignature(token)
+                .receiveWithAuthorization(
+                    from,
+                    address(this),
+                    amount,
+                    auth.validAfter,
+                    auth.validBefore,
+                    auth.nonce,
+                    auth.signature
+                );
         }
     }
 

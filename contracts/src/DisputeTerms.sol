@@ -47,9 +47,9 @@ abstract contract DisputeTerms is Ownable {
         _bound("commitWindow", t.commitWindow, 10 minutes, 7 days);
         _bound("revealWindow", t.revealWindow, 10 minutes, 7 days);
         _bound("appealWindow", t.appealWindow, 10 minutes, 7 days);
-        _bound("slashBps", t.slashBps, 1_000, 10_000);
-        _bound("equivocationBps", t.equivocationBps, 1_000, 10_000);
-        _bound("absenceBps", t.absenceBps, 1, 1_000);
+        _bound("slashBps", t.slashBps, 1000, 10_000);
+        _bound("equivocationBps", t.equivocationBps, 1000, 10_000);
+        _bound("absenceBps", t.absenceBps, 1, 1000);
         _bound("jurySize", t.jurySize, 1, 15);
         if (t.jurySize % 2 == 0) revert TermOutOfBounds("jurySize", t.jurySize, 1, 15);
         _bound("seedDelay", t.seedDelay, 1, 64);

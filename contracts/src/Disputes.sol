@@ -4,8 +4,7 @@ pragma solidity ^0.8.28;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
-import {ReentrancyGuardTransient} from
-    "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 
@@ -154,7 +153,9 @@ contract Disputes is Juries, EIP712, ReentrancyGuardTransient {
     ) external nonReentrant {
         bytes16 lease = a.header.lease;
         if (lease != b.header.lease || a.header.batch != b.header.batch) revert NotOneBatch();
-        if (a.header.count == b.header.count && a.header.root == b.header.root) revert SameHeader();
+        if (a.header.count == b.header.count && a.header.root == b.header.root) {
+            revert SameHeader();
+        }
         address key = Receipts.signer(a.header, a.signature);
         address other = Receipts.signer(b.header, b.signature);
         if (key != other) revert SignersDiffer(key, other);
@@ -162,8 +163,7 @@ contract Disputes is Juries, EIP712, ReentrancyGuardTransient {
         _useOnce(batch);
         uint128 reserved = _checkBacked(provider, requester, lease, key, backing);
         Terms memory t = terms();
-        uint256 slashed =
-            registry.slash(provider, requester, _part(reserved, t.equivocationBps));
+        uint256 slashed = registry.slash(provider, requester, _part(reserved, t.equivocationBps));
         uint256 reward = slashed < t.challengerReward ? slashed : t.challengerReward;
         owed[requester] += reward;
         emit TwoRootsProven(provider, requester, lease, a.header.batch, slashed);
@@ -219,13 +219,9 @@ contract Disputes is Juries, EIP712, ReentrancyGuardTransient {
 
     /// @notice A juror shows its answer. `Upheld` goes with the receipt's outcome, `Overturned` with
     /// another, `EngineIncident` with zero outcome and state root.
-    function reveal(
-        uint256 id,
-        Verdict verdict,
-        bytes32 outcome,
-        bytes32 stateRoot,
-        bytes32 salt
-    ) external {
+    function reveal(uint256 id, Verdict verdict, bytes32 outcome, bytes32 stateRoot, bytes32 salt)
+        external
+    {
         Dispute storage d = _in(id, Phase.Voting);
         _reveal(id, d.outcome, verdict, outcome, stateRoot, salt);
     }
@@ -366,7 +362,7 @@ contract Disputes is Juries, EIP712, ReentrancyGuardTransient {
         (reserved, until, disputableUntil) = registry.backing(provider, requester);
         if (
             !isSigned || reserved == 0 || block.timestamp > disputableUntil
-                || issuedMs / 1_000 > until
+                || issuedMs / 1000 > until
         ) revert NotBacked(provider, requester);
     }
 

@@ -234,12 +234,10 @@ abstract contract Juries is DisputeTerms {
         return (true, true);
     }
 
-    function _seatJury(
-        uint256 dispute,
-        Jury storage jury,
-        bytes32 seed,
-        address[2] memory parties
-    ) private returns (bool) {
+    function _seatJury(uint256 dispute, Jury storage jury, bytes32 seed, address[2] memory parties)
+        private
+        returns (bool)
+    {
         if (registry.juryWeight() == 0) return false;
         uint256 tries = 4 * uint256(jury.size) + 16;
         for (uint256 i; i < tries && jury.members.length < jury.size; ++i) {
@@ -281,7 +279,7 @@ abstract contract Juries is DisputeTerms {
             }
             if (2 * equal > size) {
                 (jury.verdict, jury.outcome, jury.answer) =
-                    (vote.verdict, vote.outcome, vote.answer);
+                (vote.verdict, vote.outcome, vote.answer);
             }
         }
         emit JuryTallied(dispute, number, jury.verdict, jury.outcome);

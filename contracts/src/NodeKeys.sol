@@ -93,7 +93,7 @@ abstract contract NodeKeys {
     function isBoundBy(address account, address key, uint64 issuedMs) public view returns (bool) {
         KeyGrant storage grant = keys[account][key];
         if (grant.from == 0) return false;
-        uint256 issued = issuedMs / 1_000;
+        uint256 issued = issuedMs / 1000;
         return issued + CLOCK_SKEW >= grant.from && issued < uint256(grant.until) + CLOCK_SKEW
             && block.timestamp <= uint256(grant.until) + _evidenceWindow();
     }

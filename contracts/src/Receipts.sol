@@ -47,9 +47,7 @@ library Receipts {
     /// to a chain, since a lease may be settled on any.
     bytes32 internal constant DOMAIN = keccak256(
         abi.encode(
-            keccak256("EIP712Domain(string name,string version)"),
-            keccak256("Ayni"),
-            keccak256("1")
+            keccak256("EIP712Domain(string name,string version)"), keccak256("Ayni"), keccak256("1")
         )
     );
 
@@ -84,7 +82,9 @@ library Receipts {
         Header memory header,
         bytes memory signature
     ) internal pure returns (address key) {
-        if (receipt.lease != header.lease || receipt.batch != header.batch) revert OtherBatch();
+        if (receipt.lease != header.lease || receipt.batch != header.batch) {
+            revert OtherBatch();
+        }
         if (receipt.index >= header.count) revert IndexOutOfBatch(receipt.index, header.count);
         uint256 height = Math.log2(header.count, Math.Rounding.Ceil);
         if (proof.length > height) revert ProofTooLong(proof.length, height);

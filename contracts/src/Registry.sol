@@ -4,8 +4,7 @@ pragma solidity ^0.8.28;
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {ReentrancyGuardTransient} from
-    "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 import {Collect} from "./Collect.sol";
 import {JuryPool} from "./JuryPool.sol";
@@ -161,11 +160,9 @@ contract Registry is NodeKeys, JuryPool, Ownable, ReentrancyGuardTransient {
     }
 
     /// @notice The same for many requesters.
-    function reserveMany(
-        address[] calldata requesters,
-        uint128[] calldata amounts,
-        uint64 until
-    ) external {
+    function reserveMany(address[] calldata requesters, uint128[] calldata amounts, uint64 until)
+        external
+    {
         if (requesters.length != amounts.length) revert LengthsDiffer();
         for (uint256 i; i < requesters.length; ++i) {
             _reserve(requesters[i], amounts[i], until);

@@ -10,7 +10,10 @@ import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 /// @notice A fixed supply, made at the beginning. Votes count from when they are delegated, by
 /// timestamp, so that periods mean the same on every chain.
 contract VoteToken is ERC20, ERC20Permit, ERC20Votes {
-    constructor(address holder, uint256 supply) ERC20("Ayni votes", "AYV") ERC20Permit("Ayni votes") {
+    constructor(address holder, uint256 supply)
+        ERC20("Ayni votes", "AYV")
+        ERC20Permit("Ayni votes")
+    {
         _mint(holder, supply);
     }
 
@@ -22,10 +25,7 @@ contract VoteToken is ERC20, ERC20Permit, ERC20Votes {
         return "mode=timestamp";
     }
 
-    function _update(address from, address to, uint256 value)
-        internal
-        override(ERC20, ERC20Votes)
-    {
+    function _update(address from, address to, uint256 value) internal override(ERC20, ERC20Votes) {
         super._update(from, to, value);
     }
 

@@ -45,11 +45,7 @@ abstract contract Base {
 
     // ---- Vectors: hexadecimal without 0x, as spec/vectors has it ----
 
-    function jsonBytes(string memory json, string memory key)
-        internal
-        pure
-        returns (bytes memory)
-    {
+    function jsonBytes(string memory json, string memory key) internal pure returns (bytes memory) {
         return hexBytes(vm.parseJsonString(json, key));
     }
 

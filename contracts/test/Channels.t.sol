@@ -101,7 +101,7 @@ contract ChannelsTest is Vectors {
     function test_tokens_that_do_not_bring_the_whole_amount_are_refused() external {
         FreeToken[2] memory bad = [FreeToken(new FeeToken()), FreeToken(new LyingToken())];
         for (uint256 i; i < 2; ++i) {
-            fund(bad[i], account("payer"), 1_000);
+            fund(bad[i], account("payer"), 1000);
             IBatchSettlement.ChannelConfig memory c = config("payee");
             c.token = address(bad[i]);
             vm.prank(account("payer"));
@@ -215,7 +215,7 @@ contract ChannelsTest is Vectors {
 
     function test_a_payee_that_can_not_be_paid_is_credited_and_stops_no_other() external {
         BlockingToken blocking = new BlockingToken();
-        fund(blocking, account("payer"), 1_000);
+        fund(blocking, account("payer"), 1000);
         bytes memory rows;
         IBatchSettlement.ChannelConfig memory last;
         for (uint256 i; i < 2; ++i) {
@@ -319,7 +319,7 @@ contract ChannelsTest is Vectors {
         vm.expectPartialRevert(Channels.NotAllowed.selector);
         channels.refund(c, 10);
         vm.prank(account("payee"));
-        channels.refund(c, 1_000);
+        channels.refund(c, 1000);
         state(c, 30, 30);
         vm.prank(account("payee"));
         vm.expectRevert(Channels.NoAmount.selector);
@@ -404,7 +404,11 @@ contract ChannelsTest is Vectors {
 
     // ---- Words of these tests ----
 
-    function config(string memory payee) private view returns (IBatchSettlement.ChannelConfig memory) {
+    function config(string memory payee)
+        private
+        view
+        returns (IBatchSettlement.ChannelConfig memory)
+    {
         return IBatchSettlement.ChannelConfig({
             payer: account("payer"),
             payerAuthorizer: account("session"),
@@ -450,7 +454,8 @@ contract ChannelsTest is Vectors {
         bytes memory signature
     ) private pure returns (IBatchSettlement.VoucherClaim[] memory claims) {
         claims = new IBatchSettlement.VoucherClaim[](1);
-        claims[0] = IBatchSettlement.VoucherClaim(IBatchSettlement.Voucher(c, ceiling), signature, total);
+        claims[0] =
+            IBatchSettlement.VoucherClaim(IBatchSettlement.Voucher(c, ceiling), signature, total);
     }
 
     function claimed(

@@ -58,9 +58,8 @@ contract ChannelsProof {
         assert(balance == amount);
         assert(booked == (claimed ? total : 0));
         uint256 before = token.balanceOf(address(this));
-        (bool settled,) = address(channels).call(
-            abi.encodeCall(channels.settle, (address(this), address(token)))
-        );
+        (bool settled,) =
+            address(channels).call(abi.encodeCall(channels.settle, (address(this), address(token))));
         assert(settled == (booked > 0));
         assert(token.balanceOf(address(this)) == before + booked);
         assert(token.balanceOf(address(channels)) == uint256(balance) - booked);
@@ -71,15 +70,13 @@ contract ChannelsProof {
     function check_withdraw(uint128 amount, uint128 total, uint128 wanted) public {
         if (amount == 0) return;
         channels.deposit(c, amount, address(0), "");
-        bool asked = payer.run(
-            address(channels), abi.encodeCall(channels.initiateWithdraw, (c, wanted))
-        );
+        bool asked =
+            payer.run(address(channels), abi.encodeCall(channels.initiateWithdraw, (c, wanted)));
         assert(asked == (wanted > 0 && wanted <= amount));
         bool claimed = claim(total, total);
         uint256 booked = claimed ? total : 0;
         vm.warp(block.timestamp + 1 hours);
-        (bool done,) =
-            address(channels).call(abi.encodeCall(channels.finalizeWithdraw, (c)));
+        (bool done,) = address(channels).call(abi.encodeCall(channels.finalizeWithdraw, (c)));
         assert(done == asked);
         uint256 back = token.balanceOf(address(payer));
         uint256 left = uint256(amount) - booked;

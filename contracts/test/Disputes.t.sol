@@ -13,7 +13,7 @@ import {Stage} from "./Stage.sol";
 /// @dev Two roots, and the ways a dispute can go.
 contract DisputesTest is Stage {
     // Bonds by `usualTerms`: (3·3 + 1)·100 + 150, and (2·3 + 1)·100.
-    uint256 private constant BOND = 1_150;
+    uint256 private constant BOND = 1150;
     uint256 private constant APPEAL = 700;
 
     function setUp() external {
@@ -30,7 +30,7 @@ contract DisputesTest is Stage {
         (a.header,, a.signature) = header(text, ".two_roots.first");
         (b.header,, b.signature) = header(text, ".two_roots.second");
         // The sample's lease was issued, by its id, in the year 2109.
-        vm.warp(Receipts.issuedMs(a.header.lease) / 1_000);
+        vm.warp(Receipts.issuedMs(a.header.lease) / 1000);
         prepareLater();
         bytes memory s = backing(a.header.lease, requester);
         vm.prank(account("watch-tower"));
@@ -78,7 +78,7 @@ contract DisputesTest is Stage {
 
     function test_a_receipt_of_the_nodes_own_making_opens_a_dispute() external {
         Statement memory s = statement(2, 3);
-        vm.warp(Receipts.issuedMs(s.receipt.lease) / 1_000);
+        vm.warp(Receipts.issuedMs(s.receipt.lease) / 1000);
         prepareLater();
         Disputes.Evidence memory e = Disputes.Evidence({
             provider: provider,
@@ -243,8 +243,9 @@ contract DisputesTest is Stage {
         vm.expectPartialRevert(Juries.NotAJuror.selector);
         disputes.commit(id, bytes32(uint256(1)));
         commitAs(id, m[0], Juries.Verdict.Overturned, RIGHT, ROOT);
-        bytes32 copied =
-            disputes.commitmentOf(id, 0, m[0], Juries.Verdict.Overturned, RIGHT, ROOT, saltOf(m[0]));
+        bytes32 copied = disputes.commitmentOf(
+            id, 0, m[0], Juries.Verdict.Overturned, RIGHT, ROOT, saltOf(m[0])
+        );
         vm.prank(m[1]);
         disputes.commit(id, copied);
         commitAs(id, m[2], Juries.Verdict.Upheld, RIGHT, ROOT);
@@ -291,7 +292,7 @@ contract DisputesTest is Stage {
         vm.warp(block.timestamp + 2 hours + 1);
         disputes.tally(id);
         (,, uint128 locked,,,) = registry.stakes(first[0]);
-        equal(locked, 1_900, "5 % of 2,000");
+        equal(locked, 1900, "5 % of 2,000");
         equal(token.balanceOf(disputes.BURN()), 300, "burned");
         address[] memory second = draw(id);
         for (uint256 i; i < 3; ++i) {
@@ -502,7 +503,7 @@ contract DisputesTest is Stage {
             if (i == 5) t.appealWindow = 0;
             if (i == 6) t.slashBps = 10_001;
             if (i == 7) t.equivocationBps = 999;
-            if (i == 8) t.absenceBps = 1_001;
+            if (i == 8) t.absenceBps = 1001;
             if (i == 9) t.jurySize = 4;
             if (i == 10) t.jurySize = 17;
             if (i == 11) t.seedDelay = 0;

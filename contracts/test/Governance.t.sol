@@ -19,7 +19,7 @@ contract GovernanceTest is Base {
 
     function setUp() external {
         vm.warp(1_767_225_600);
-        votes = new VoteToken(account("holder"), 1_000e18);
+        votes = new VoteToken(account("holder"), 1000e18);
         address[] memory anyone = new address[](1);
         timelock = new Timelock(2 days, new address[](0), anyone, address(this));
         governor = new AyniGovernor(votes, timelock, 1 days, 7 days, 1e18, 4);

@@ -126,7 +126,9 @@ contract RegistryTest is Stage {
 
     function test_a_binding_is_the_accounts_own_word() external {
         vm.expectEmit(address(registry));
-        emit NodeKeys.NodeBound(bytes32(uint256(5)), provider, bytes32(uint256(1)), bytes32(uint256(2)));
+        emit NodeKeys.NodeBound(
+            bytes32(uint256(5)), provider, bytes32(uint256(1)), bytes32(uint256(2))
+        );
         vm.prank(provider);
         registry.bindNode(bytes32(uint256(5)), bytes32(uint256(1)), bytes32(uint256(2)));
         equal(registry.nodeOf(provider), bytes32(uint256(5)), "node");
@@ -175,14 +177,14 @@ contract RegistryTest is Stage {
         ];
         bool[6] memory expected = [false, true, true, true, true, false];
         for (uint256 i; i < issued.length; ++i) {
-            bool holds = registry.isBoundBy(provider, key, issued[i] * 1_000);
+            bool holds = registry.isBoundBy(provider, key, issued[i] * 1000);
             check(holds == expected[i], vm.toString(i));
         }
-        check(!registry.isBoundBy(requester, key, from * 1_000), "another account");
+        check(!registry.isBoundBy(requester, key, from * 1000), "another account");
         vm.warp(from + 8 days);
-        check(registry.isBoundBy(provider, key, from * 1_000), "within the window");
+        check(registry.isBoundBy(provider, key, from * 1000), "within the window");
         vm.warp(from + 8 days + 1);
-        check(!registry.isBoundBy(provider, key, from * 1_000), "too late");
+        check(!registry.isBoundBy(provider, key, from * 1000), "too late");
     }
 
     // ---- The jury's pool ----
@@ -192,7 +194,7 @@ contract RegistryTest is Stage {
         uint128[] memory weights = new uint128[](count);
         uint128 total;
         for (uint256 i; i < count; ++i) {
-            weights[i] = uint128(bounded(uint256(keccak256(abi.encode(seed, i))), 100, 1_000));
+            weights[i] = uint128(bounded(uint256(keccak256(abi.encode(seed, i))), 100, 1000));
             seat(i, weights[i]);
         }
         // Some change, some leave.
@@ -241,9 +243,9 @@ contract RegistryTest is Stage {
         vm.expectPartialRevert(Registry.BelowJuryMinimum.selector);
         registry.setJuryWeight(99);
         vm.expectPartialRevert(Registry.NotFree.selector);
-        registry.setJuryWeight(5_001);
+        registry.setJuryWeight(5001);
         vm.expectPartialRevert(Registry.NotFree.selector);
-        registry.requestUnstake(4_501);
+        registry.requestUnstake(4501);
         vm.stopPrank();
         vm.prank(address(disputes));
         registry.setDuty(juror, uint64(block.timestamp + 1 days));
@@ -277,7 +279,7 @@ contract RegistryTest is Stage {
     }
 
     function seat(uint256 i, uint128 weight) private {
-        staked(account(jurorName(i)), 5_000);
+        staked(account(jurorName(i)), 5000);
         vm.prank(account(jurorName(i)));
         registry.setJuryWeight(weight);
     }

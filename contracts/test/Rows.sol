@@ -44,11 +44,11 @@ library Rows {
         return abi.encodePacked(rows, flags, fields, ceiling, signature);
     }
 
-    function one(
-        IBatchSettlement.ChannelConfig memory c,
-        uint128 ceiling,
-        bytes memory signature
-    ) internal pure returns (bytes memory) {
+    function one(IBatchSettlement.ChannelConfig memory c, uint128 ceiling, bytes memory signature)
+        internal
+        pure
+        returns (bytes memory)
+    {
         IBatchSettlement.ChannelConfig memory none;
         return append("", none, c, ceiling, signature);
     }

@@ -12,7 +12,8 @@ import {Vectors} from "./Vectors.sol";
 /// @dev A provider with stake, a requester with a reservation, nine jurors, and receipts signed with
 /// real keys.
 abstract contract Stage is Vectors {
-    uint256 internal constant BATCH_KEY = uint256(bytes32(hex"0303030303030303030303030303030303030303030303030303030303030303"));
+    uint256 internal constant BATCH_KEY =
+        uint256(bytes32(hex"0303030303030303030303030303030303030303030303030303030303030303"));
     uint128 internal constant RESERVED = 10_000;
     uint128 internal constant PRICE = 700;
     bytes32 internal constant WRONG = keccak256("wrong");
@@ -44,7 +45,7 @@ abstract contract Stage is Vectors {
 
     function stage() internal {
         vm.warp(1_767_225_600);
-        vm.roll(1_000);
+        vm.roll(1000);
         token = new FreeToken();
         registry = new Registry(token, 100, account("owner"));
         disputes = new Disputes(registry, usualTerms(), account("owner"));
@@ -76,9 +77,9 @@ abstract contract Stage is Vectors {
     function jurors(uint256 count) internal {
         for (uint256 i; i < count; ++i) {
             address juror = account(jurorName(i));
-            staked(juror, 5_000);
+            staked(juror, 5000);
             vm.prank(juror);
-            registry.setJuryWeight(2_000);
+            registry.setJuryWeight(2000);
         }
     }
 
@@ -89,7 +90,7 @@ abstract contract Stage is Vectors {
     // ---- Evidence ----
 
     function lease() internal view returns (bytes16) {
-        return bytes16(uint128(block.timestamp * 1_000) << 80 | 77);
+        return bytes16(uint128(block.timestamp * 1000) << 80 | 77);
     }
 
     function backing(bytes16 lease_, address for_) internal view returns (bytes memory) {

@@ -81,7 +81,7 @@ contract StakeHandler is Stage {
         address who = staker(seed);
         vm.prank(who);
         // Refused while a draw waits, on duty, or without free stake.
-        try registry.setJuryWeight(weight % 4_000) {} catch {}
+        try registry.setJuryWeight(weight % 4000) {} catch {}
     }
 
     function syncJuror(uint256 seed) external {
@@ -174,8 +174,7 @@ contract StakeHandler is Stage {
         uint256 weights;
         for (uint256 i; i < STAKERS; ++i) {
             address who = staker(i);
-            (uint128 all, uint128 reserved, uint128 jury, uint128 leaving,,) =
-                registry.stakes(who);
+            (uint128 all, uint128 reserved, uint128 jury, uint128 leaving,,) = registry.stakes(who);
             (uint128 amount,,) = registry.reservations(who, requester);
             equal(reserved, amount, "reserved is the sum of reservations");
             check(uint256(reserved) + jury + leaving <= all, "more is bound than staked");

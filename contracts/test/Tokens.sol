@@ -77,7 +77,8 @@ contract Wallet is IERC1271 {
     {
         // One byte more than a plain signature, so that it can't pass for one.
         (address signer,,) = ECDSA.tryRecover(hash, signature[:65]);
-        return signer == owner && signature.length == 66 ? this.isValidSignature.selector : bytes4(0);
+        return
+            signer == owner && signature.length == 66 ? this.isValidSignature.selector : bytes4(0);
     }
 
     function run(address target, bytes calldata data) external {

@@ -16,7 +16,8 @@ const NOTE: &str = "node_modules/.installed-lock.json";
 /// Builds, tests, and writes `crates/chain/artifacts`; with `check`, fails where they would change.
 pub(crate) fn all(check: bool) -> Result<()> {
     install()?;
-    say("contracts: build");
+    say("contracts: format, build");
+    command::run(&mut forge(&["fmt", "--check"]))?;
     command::run(forge(&["build"]).arg("--force"))?;
     say("contracts: signatures and calldata as x402's packages make them");
     command::run(&mut node("test/vectors/make.mjs", true))?;
