@@ -498,6 +498,58 @@ def unhex(vector, key="bytes"):
     return bytes.fromhex(vector[key])
 
 
+def check_contracts(vectors):
+    names = "lease batch index assignment task outcome fuel code_bytes data_bytes".split()
+    binary = {"lease", "task", "outcome", "root"}
+
+    def values(v, names):
+        return [bytes.fromhex(v[name]) if name in binary else int(v[name]) for name in names]
+
+    def signed(v):
+        digest = batch_hash(values(v, ("lease", "batch", "count", "root")))
+        expect("batch hash", v["hash"], digest.hex())
+        signer = batch_signer(digest, unhex(v, "signature"))
+        expect("batch signer", vectors["signer"], signer and signer.hex())
+
+    for batch in vectors["batches"]:
+        signed(batch["header"])
+        for v in batch["receipts"]:
+            price = int(v["receipt"]["price"]).to_bytes(16, "big")
+            leaf = leaf_hash([*values(v["receipt"], names), price, None])
+            expect("leaf", v["leaf"], leaf.hex())
+            proof = [bytes.fromhex(sibling) for sibling in v["proof"]]
+            expect("proof", True, proven(leaf, proof, unhex(batch["header"], "root")))
+    for name in ("first", "second"):
+        signed(vectors["two_roots"][name])
+    channel = vectors["channel"]
+    terms = channel["terms"]
+
+    def account(text):
+        return bytes(12) + bytes.fromhex(text[2:])
+
+    domain = keccak(
+        keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+        keccak(b"x402 Batch Settlement"),
+        keccak(b"1"),
+        word(channel["chain"]),
+        account(channel["channels"]),
+    )
+    config = keccak(
+        b"ChannelConfig(address payer,address payerAuthorizer,address receiver,"
+        b"address receiverAuthorizer,address token,uint40 withdrawDelay,bytes32 salt)"
+    )
+    parties = [account(terms[key]) for key in ("payer", "payer_key", "payee", "payee_key", "token")]
+    body = keccak(config, *parties, word(terms["withdraw_delay_s"]), unhex(terms, "salt"))
+    expect("channel id", channel["id"], keccak(b"\x19\x01", domain, body).hex())
+    promise = keccak(b"Voucher(bytes32 channelId,uint128 maxClaimableAmount)")
+    for v in channel["vouchers"]:
+        body = keccak(promise, unhex(channel, "id"), word(int(v["ceiling"])))
+        digest = keccak(b"\x19\x01", domain, body)
+        expect("voucher hash", v["hash"], digest.hex())
+        signer = batch_signer(digest, unhex(v, "signature"))
+        expect("voucher signer", terms["payer_key"], signer and "0x" + signer.hex())
+
+
 def check_encoding(vectors):
     each(vectors, lambda v: decode(v["type"], unhex(v)))
 
@@ -635,6 +687,7 @@ def check_frames(vectors):
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "vectors"
     areas = {
+        "contracts": check_contracts,
         "encoding": check_encoding,
         "frames": check_frames,
         "hashes": check_hashes,

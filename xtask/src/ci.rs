@@ -1,5 +1,5 @@
-//! What must hold before a change lands: format, lints, documents, dependencies, then every test,
-//! then hostile bytes.
+//! What must hold before a change lands: format, lints, documents, dependencies, contracts, then
+//! every test, then hostile bytes.
 //! Each step says how long it took.
 
 use std::time::Instant;
@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::command::{self, command, root, say, target};
 use crate::shell::{self, built, cargo, run};
-use crate::{fuzz, page, python, test};
+use crate::{contracts, fuzz, page, python, test};
 
 /// For each target; longer runs are in `docs/fuzzing.md`.
 const FUZZ_SECONDS: u32 = 20;
@@ -31,6 +31,7 @@ pub(crate) fn all() -> Result<()> {
         let flags = "-D warnings -A rustdoc::private_intra_doc_links";
         run(cargo(&args).env("RUSTDOCFLAGS", flags))
     })?;
+    step("contracts", || contracts::all(true))?;
     step("tests", test::all)?;
     // Two at once: about four minutes on two cores.
     step("hostile bytes", || fuzz::all(&fuzz::Choice::every(FUZZ_SECONDS, 2)))?;

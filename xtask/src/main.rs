@@ -4,6 +4,7 @@ mod apt;
 mod bench;
 mod ci;
 pub mod command;
+mod contracts;
 pub mod corpus;
 mod corpus_run;
 mod daemon;
@@ -30,6 +31,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   ci                            format, lints, documents, dependencies, then every test
   gen [--check]                 make the generated files; or fail where they would change
   guests [--check | --update]   build the example programs; compare with or replace the committed
+  contracts [--check]           build and test the contracts, write crates/chain/artifacts; or fail
+                                where they would change
   data [NAME…]                  obtain the examples' data (or some's) and lay it out under
                                 target/examples
   examples NAME RESULTS         compare a results folder with the ordinary tool's answer
@@ -71,6 +74,8 @@ fn run(words: &[&str]) -> Result<()> {
         }
         ["guests", "--update"] => guests::update_prebuilt()?,
         ["guests", "--check"] => println!("{:?}", guests::check_prebuilt()?),
+        ["contracts"] => contracts::all(false)?,
+        ["contracts", "--check"] => contracts::all(true)?,
         ["data"] => {
             for folder in examples::stage_all()? {
                 println!("{}", folder.display());

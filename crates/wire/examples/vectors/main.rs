@@ -2,6 +2,7 @@
 //! from the samples with fixed keys. `vectors FOLDER` writes; `vectors FOLDER --check` fails where
 //! a file would change. Every vector is checked against this crate while it is made.
 
+mod contracts;
 mod encoding;
 #[allow(dead_code)]
 #[path = "../../tests/it/fields.rs"]
@@ -30,7 +31,8 @@ fn main() -> ExitCode {
         return ExitCode::from(64);
     };
     let check = arguments.next().is_some_and(|word| word == "--check");
-    let files: [(&str, Value); 7] = [
+    let files: [(&str, Value); 8] = [
+        ("contracts.json", contracts::vectors()),
         ("encoding.json", encoding::vectors()),
         ("frames.json", text::frames()),
         ("hashes.json", hashes::vectors()),
