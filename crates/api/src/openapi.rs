@@ -4,7 +4,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::json;
-use crate::routes::{blobs, events, jobs, node, programs, provider};
+use crate::routes::{blobs, events, jobs, money, node, programs, provider};
 
 #[derive(OpenApi)]
 #[openapi(

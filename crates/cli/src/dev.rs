@@ -147,11 +147,8 @@ async fn start_ledger(args: &DevArgs, dir: &Path) -> Result<Member> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     for (home, account) in accounts {
-        let config = home.join("config.toml");
-        let known = std::fs::read_to_string(&config).unwrap_or_default();
-        if !known.contains("[pay]") {
-            money::add_table(&home, &money::pay_table(&folder, account)?)?;
-        }
+        // The ledger of an earlier run listened elsewhere.
+        money::set_table(&home, &money::pay_table(&folder, account)?)?;
     }
     let pid = child.id().unwrap_or_default();
     Ok(Member { name: "ledger".to_owned(), home: folder, child, pid, api: None })

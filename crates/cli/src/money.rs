@@ -116,24 +116,39 @@ struct Pay {
     password_file: String,
 }
 
-/// Adds a table to a home's configuration, if it has none of that name.
-pub(crate) fn add_table(home: &Path, table: &str) -> anyhow::Result<()> {
+/// Adds the table `pay` to a home's configuration, if it has none.
+fn add_table(home: &Path, table: &str) -> anyhow::Result<()> {
     let path = home.join("config.toml");
-    let before = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
-    };
-    let known: toml::Table =
-        before.parse().with_context(|| format!("`{}` is not valid", path.display()))?;
+    let (before, known) = read_config(&path)?;
     anyhow::ensure!(
         !known.contains_key("pay"),
         "`{}` has a table [pay] already (hint: edit it)",
         path.display()
     );
     let gap = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
-    std::fs::write(&path, format!("{before}{gap}{table}"))
-        .with_context(|| format!("can't write {}", path.display()))
+    write_config(&path, &format!("{before}{gap}{table}"))
+}
+
+/// Puts the table `pay` into a configuration that is only ours, in place of another.
+pub(crate) fn set_table(home: &Path, table: &str) -> anyhow::Result<()> {
+    let path = home.join("config.toml");
+    let (_, mut known) = read_config(&path)?;
+    known.remove("pay");
+    write_config(&path, &format!("{known}{table}"))
+}
+
+fn read_config(path: &Path) -> anyhow::Result<(String, toml::Table)> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
+    };
+    let table = text.parse().with_context(|| format!("`{}` is not valid", path.display()))?;
+    Ok((text, table))
+}
+
+fn write_config(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))
 }
 
 /// `ayni channel`.

@@ -179,6 +179,18 @@ pub(crate) async fn open(home: &Path, pay: &Pay) -> Result<(Bank, BankHandle), B
     Ok((bank, handle))
 }
 
+async fn balances(
+    client: &Client,
+    token: Account,
+    account: Account,
+) -> Result<Balances, ClientError> {
+    Ok(Balances {
+        token: contracts::token_balance(client, token, account).await?,
+        gas_wei: client.balance(account).await?,
+        block: client.head().await?,
+    })
+}
+
 impl Bank {
     /// Serves until the node stops.
     pub(crate) async fn run(mut self, core: Handle) {
@@ -191,22 +203,15 @@ impl Bank {
                     Some(Order::Watch(paid_by)) => self.watch(paid_by, &core).await,
                     Some(Order::Step(paid_by, step)) => self.begin(paid_by, step, &core),
                     Some(Order::Balances(answer)) => {
-                        let _ = answer.send(self.balances().await);
+                        let (client, token) = (self.client.clone(), self.contracts.token);
+                        let held = balances(&client, token, self.sender.account()).await;
+                        let _ = answer.send(held);
                     }
                 },
                 _ = tick.tick() => {}
             }
             self.go_on(&core).await;
         }
-    }
-
-    async fn balances(&self) -> Result<Balances, ClientError> {
-        let account = self.sender.account();
-        Ok(Balances {
-            token: contracts::token_balance(&self.client, self.contracts.token, account).await?,
-            gas_wei: self.client.balance(account).await?,
-            block: self.client.head().await?,
-        })
     }
 
     async fn watch(&mut self, paid_by: PaidBy, core: &Handle) {

@@ -8,3 +8,4 @@ mod jobs;
 mod liars;
 mod mistakes;
 mod network;
+mod paid;
