@@ -497,6 +497,7 @@ impl Core {
             }
             Message::AuditSeed { lease, seed } => self.seed_shown(from, lease, seed),
             Message::TwoRoots(proof) => self.proof_came(from, *proof),
+            Message::Compiling { assignment } => self.compiles(from, assignment),
         }
     }
 

@@ -20,6 +20,7 @@ mod job;
 mod journal;
 mod market;
 mod opinions;
+mod patience;
 mod provider;
 mod rng;
 mod schedule;

@@ -12,7 +12,7 @@ use crate::fraud::TwoRoots;
 use crate::sign::Signed;
 
 /// What this build speaks.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// Everything one node says to another, blobs aside.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -122,6 +122,14 @@ pub enum Message {
     /// Proof of fraud that anyone can check; passed on once.
     #[n(17)]
     TwoRoots(#[n(0)] Box<TwoRoots>),
+    /// Provider to requester: this assignment's program is being compiled, which its timeout does
+    /// not count. Said when that begins, and again with every ping while it goes on.
+    #[n(19)]
+    Compiling {
+        /// Which.
+        #[n(0)]
+        assignment: AssignmentId,
+    },
 }
 
 /// Introduces a node.

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod journal;
+mod patience;
 mod requester;
 mod rule;
 mod stage;

@@ -328,5 +328,6 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ("pong", Message::Pong { dead: vec![lease] }),
         ("audit seed", Message::AuditSeed { lease, seed: Digest(AUDIT_SEED) }),
         ("two roots", Message::TwoRoots(Box::new(two_roots()))),
+        ("compiling", Message::Compiling { assignment }),
     ]
 }
