@@ -1,6 +1,9 @@
 // The page: takes a receipt, runs the checker, shows every check, lets bytes be flipped.
 "use strict";
 
+// The largest that a node takes, and as much as is drawn: a real one has a few kilobytes.
+const BYTES_MAX = 4 << 20, BYTES_SHOWN_MAX = 16 << 10;
+
 const find = (id) => document.getElementById(id);
 const checker = WebAssembly.compile(fromBase64(CHECKER));
 let bytes = new Uint8Array(), flipped = new Set(), turn = 0;
@@ -12,25 +15,37 @@ function make(tag, text, look) {
   return element;
 }
 
-function verdict(text, good) {
+function verdict(text, good, more = "") {
   find("verdict").textContent = text;
   find("verdict").className = good ? "good" : "bad";
+  find("more").textContent = more;
+}
+
+// Nothing could be checked: nothing of an earlier receipt stays.
+function refuse(what, hint) {
+  turn += 1;
+  find("result").hidden = true;
+  verdict(`✗ ${what}`, false, `hint: ${hint}`);
 }
 
 async function check() {
   const mine = ++turn;
+  find("result").ariaBusy = "true";
+  find("restore").disabled = flipped.size === 0;
   const altered = bytes.map((byte, at) => (flipped.has(at) ? byte ^ 1 : byte));
   let report;
   try {
     report = JSON.parse(await runWasi(await checker, altered));
   } catch (error) {
-    return verdict(error.message, false);
+    if (mine === turn) refuse(error.message, "this is a fault of the page; try another browser");
+    return;
   }
   if (mine !== turn) return;
-  const failed = report.checks.filter((one) => one.failure !== null).length;
+  const failed = report.checks.filter((one) => one.failure !== null).map((one) => one.statement);
+  const hint = flipped.size > 0 ? "restore every byte" : "is it whole? it is the file `receipt` of a task's folder";
   if (report.ok) verdict("✓ The receipt holds.", true);
-  else if (report.form) verdict(`✗ Refused: not a receipt (${report.form}).`, false);
-  else verdict(`✗ Refused: ${failed} of ${report.checks.length} checks fail.`, false);
+  else if (report.form) verdict(`✗ Refused: not a receipt (${report.form}).`, false, `hint: ${hint}`);
+  else verdict(`✗ Refused: ${failed.length} of ${report.checks.length} checks fail.`, false, `Not so: ${failed.join("; ")}.`);
   find("checks").replaceChildren(...report.checks.map((one) => {
     const line = make("li", one.failure === null ? "✓ " : "✗ ", one.failure === null ? "good" : "bad");
     line.append(one.statement);
@@ -42,12 +57,15 @@ async function check() {
   ]);
   find("facts").replaceChildren(...facts);
   find("said").hidden = facts.length === 0;
-  find("restore").hidden = flipped.size === 0;
   find("result").hidden = false;
+  find("result").ariaBusy = "false";
 }
 
 function draw() {
-  const cells = Array.from(bytes, (_, at) => {
+  const shown = bytes.subarray(0, BYTES_SHOWN_MAX);
+  find("bytes-left").hidden = shown.length === bytes.length;
+  find("bytes-left").textContent = `The first ${shown.length} of ${bytes.length} bytes; all were checked.`;
+  const cells = Array.from(shown, (_, at) => {
     const cell = make("span", "");
     cell.dataset.at = at;
     cell.tabIndex = at === 0 ? 0 : -1;
@@ -81,8 +99,10 @@ function focusOn(cell) {
 }
 
 function take(receipt) {
-  // The largest that a node takes.
-  if (receipt.length > 4 << 20) return verdict("✗ More than 4 MiB: no receipt is so long.", false);
+  if (receipt.length === 0) return refuse("The file is empty.", "choose a task's `receipt`");
+  if (receipt.length > BYTES_MAX) {
+    return refuse("More than 4 MiB: no receipt is so long.", "choose a task's `receipt`, not its output");
+  }
   bytes = receipt;
   flipped = new Set();
   draw();
@@ -90,12 +110,13 @@ function take(receipt) {
 }
 
 function takeText(text) {
+  let receipt;
   try {
-    take(readReceipt(text));
+    receipt = readReceipt(text);
   } catch (error) {
-    find("result").hidden = true;
-    verdict(`✗ ${error.message}`, false);
+    return refuse(error.message, "paste a whole receipt, choose a task's `receipt`, or use an example");
   }
+  take(receipt);
 }
 
 find("check").addEventListener("click", () => takeText(find("paste").value));
@@ -105,11 +126,23 @@ find("example").addEventListener("click", () => {
 });
 find("file").addEventListener("change", async (event) => {
   const [file] = event.target.files;
-  if (file) take(new Uint8Array(await file.slice(0, (4 << 20) + 1).arrayBuffer()));
+  if (!file) return;
+  const mine = ++turn;
+  let receipt;
+  try {
+    receipt = new Uint8Array(await file.slice(0, BYTES_MAX + 1).arrayBuffer());
+  } catch (error) {
+    return refuse(`Can't read \`${file.name}\`: ${error.message}`, "is it a file that you may read?");
+  }
+  // The same file can be chosen again, and something else may have been asked for since.
+  event.target.value = "";
+  if (mine === turn) take(receipt);
 });
 find("restore").addEventListener("click", () => {
   flipped = new Set();
   find("bytes").querySelectorAll("span").forEach(dress);
+  // The button is about to be disabled: who came by keyboard stays near.
+  find("bytes").querySelector('[tabindex="0"]').focus({ preventScroll: true });
   check();
 });
 find("bytes").addEventListener("click", (event) => {

@@ -1,5 +1,5 @@
 // The page's checker and its shim against the protocol's vectors: `node web/receipt/test.mjs [WASM]`.
-// What is drawn is not tested here.
+// What is drawn is tested by `browser/test.mjs`, in a browser.
 import { readFileSync } from "node:fs";
 import { deepStrictEqual as same, ok, throws } from "node:assert";
 import vm from "node:vm";
@@ -37,8 +37,9 @@ for (const { field, byte, failed = [] } of [...vectors.altered, ...vectors.besid
 }
 ok((await judge(readReceipt(example))).ok);
 for (const nothing of [[], [0x88], [0xff, 0xff]]) ok(!(await judge(Uint8Array.from(nothing))).ok);
-throws(() => readReceipt("  "), /nothing/);
-throws(() => readReceipt("{}"), /neither/);
+throws(() => readReceipt("  "), /Nothing/);
+throws(() => readReceipt("{}"), /neither.*`{`/);
+throws(() => readReceipt("hello"), /neither.*5 characters/);
 // No request to anywhere, whatever happens.
 for (const script of ["index.html", "page.js", "wasi.js"]) {
   const text = readFileSync(here(script), "utf8");

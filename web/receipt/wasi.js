@@ -69,13 +69,17 @@ globalThis.runWasi = async function runWasi(module, input) {
 // What people paste: hexadecimal or Base64, in lines or not. Throws what is wrong with it.
 globalThis.readReceipt = function readReceipt(text) {
   const plain = text.replace(/\s+/g, "");
-  if (plain === "") throw new Error("nothing was pasted");
+  if (plain === "") throw new Error("Nothing was pasted.");
   if (/^([0-9a-f]{2})+$/i.test(plain)) {
     return Uint8Array.from(plain.match(/../g), (pair) => parseInt(pair, 16));
   }
-  const standard = plain.replaceAll("-", "+").replaceAll("_", "/");
-  if (!/^[A-Za-z0-9+/]+=*$/.test(standard)) throw new Error("this is neither hexadecimal nor Base64");
-  return Uint8Array.from(atob(standard), (letter) => letter.charCodeAt(0));
+  const standard = plain.replaceAll("-", "+").replaceAll("_", "/").replace(/={1,2}$/, "");
+  const odd = standard.match(/[^A-Za-z0-9+/]/u);
+  if (odd) throw new Error(`This is neither hexadecimal nor Base64: it contains \`${odd[0]}\`.`);
+  if (standard.length % 4 === 1) {
+    throw new Error(`This is neither hexadecimal nor Base64: ${plain.length} characters are no whole bytes.`);
+  }
+  return fromBase64(standard);
 };
 
 // The bytes of Base64 text.

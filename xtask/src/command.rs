@@ -47,8 +47,14 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 /// Whether a program is on the path.
 #[must_use]
 pub fn is_installed(program: &str) -> bool {
+    find(program).is_some()
+}
+
+/// The program of that name that the path leads to.
+#[must_use]
+pub fn find(program: &str) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
+    std::env::split_paths(&paths).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 /// Runs a command to its end and returns its stdout.

@@ -13,6 +13,7 @@ mod demo;
 pub mod examples;
 mod fuzz;
 pub mod guests;
+mod npm;
 mod page;
 pub mod python;
 mod shell;
@@ -28,6 +29,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo [--stop]                 the main job, shown; --stop takes the network down at the end
   build                         the executables, into target/debug
   test                          every test
+  page                          the receipt page's tests, in Node and in Chromium
   ci                            format, lints, documents, dependencies, then every test
   gen [--check]                 make the generated files; or fail where they would change
   guests [--check | --update]   build the example programs; compare with or replace the committed
@@ -64,6 +66,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["demo", "--stop"] => demo::show(true)?,
         ["build"] => shell::build()?,
         ["test"] => test::all()?,
+        ["page"] => println!("{}{}", page::test()?, page::browse()?),
         ["ci"] => ci::all()?,
         ["gen"] => ci::generate(false)?,
         ["gen", "--check"] => ci::generate(true)?,

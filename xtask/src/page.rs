@@ -1,5 +1,5 @@
 //! The receipt page: its checker as text, so that the page works from a file and from any static
-//! server, and its test in Node (what is drawn needs a browser, and is not tested).
+//! server; its checker's test in Node, and the page's own in a browser.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -9,10 +9,13 @@ use data_encoding::BASE64;
 use serde_json::Value;
 
 use crate::command::{self, command, root};
-use crate::guests;
+use crate::{apt, guests, npm};
 
 /// What is generated, from the project's folder.
 pub(crate) const FILE: &str = "web/receipt/generated.js";
+
+/// The browser, as a program and as Debian's package.
+const BROWSER: &str = "chromium";
 
 /// The generated script: the committed checker and the example of the vectors.
 pub(crate) fn script() -> Result<String> {
@@ -37,6 +40,18 @@ pub(crate) fn test() -> Result<String> {
 /// The same with another build of the checker.
 pub(crate) fn test_build(wasm: &Path) -> Result<String> {
     judge(&[wasm.as_os_str()])
+}
+
+/// Opens the page in Chromium, as a person would; returns what was tried.
+pub(crate) fn browse() -> Result<String> {
+    let folder = root().join("web/receipt/browser");
+    npm::install(&folder)?;
+    if command::find(BROWSER).is_none() {
+        apt::install(&[BROWSER], "it opens the receipt page")?;
+    }
+    let browser = command::find(BROWSER)
+        .with_context(|| format!("`{BROWSER}` is missing\nhint: apt install {BROWSER}"))?;
+    command::output(command("node").arg(folder.join("test.mjs")).arg(browser))
 }
 
 fn judge(args: &[&OsStr]) -> Result<String> {

@@ -22,6 +22,8 @@ pub(crate) fn all() -> Result<()> {
     say(&format!("  {}", python::check_vectors()?.trim()));
     say("the receipt page judges as the vectors say");
     say(&format!("  {}", page::test()?.trim()));
+    say("the receipt page does what a person expects of it");
+    say(&format!("  {}", page::browse()?.trim()));
     say("tests");
     run(&mut cargo(&["test", "--locked", "--workspace"]))
 }

@@ -70,7 +70,8 @@ fn template(name: &str, lang: Lang) -> Template {
              {mounts}range = {{ from = 0, to = 1_000_000, step = 50_000 }}\n\
              memory = \"256MiB\"\n\
              timeout = \"60s\"\n\
-             audit = 0.1\n"
+             # How many results are run a second time follows from this job and from its providers;\n\
+             # error_rate = 0.01 would buy more certainty, quorum = 3 the agreement of three.\n"
         )
     };
     let readme = |build: &str| {

@@ -131,6 +131,10 @@ pub struct Tuning {
     pub window_per_slot: u32,
     /// Added to what a task may take before it is presumed lost, in milliseconds.
     pub assignment_margin_ms: u64,
+    /// A provider that says it compiles is waited for so much longer for each program of a lease, in
+    /// milliseconds: twice the processor time that a compilation may take (`docs/sandbox.md`),
+    /// because providers compile behind everything else on their machine.
+    pub compile_ms_max: u64,
     /// A delivered outcome is signed within so long, or its provider is lost, in milliseconds.
     pub sign_ms: u64,
     /// Receipts are signed when so many are due …
@@ -193,6 +197,7 @@ impl Default for Tuning {
             clock_error_ms: 7_500_000,
             window_per_slot: 2,
             assignment_margin_ms: 60_000,
+            compile_ms_max: 1_800_000,
             sign_ms: 30_000,
             batch_receipts: 64,
             batch_ms: 200,

@@ -532,6 +532,7 @@ impl Core {
             Message::AuditSeed { lease, seed } => self.seed_shown(from, lease, seed),
             Message::TwoRoots(proof) => self.proof_came(from, *proof),
             Message::Voucher(voucher) => self.voucher_came(from, voucher),
+            Message::Compiling { assignment } => self.compiles(from, assignment),
         }
     }
 

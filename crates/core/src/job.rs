@@ -274,7 +274,12 @@ impl Task {
 impl Job {
     /// Whether work given to a provider of this job ran out again and again without a word.
     pub(crate) fn has_stalled(&self, provider: NodeId) -> bool {
-        self.stats.get(&Some(provider)).is_some_and(|s| s.stalled.0 >= STALLS_MAX)
+        self.stalls(provider) >= STALLS_MAX
+    }
+
+    /// How often in a row that was so.
+    pub(crate) fn stalls(&self, provider: NodeId) -> u32 {
+        self.stats.get(&Some(provider)).map_or(0, |s| s.stalled.0)
     }
 
     /// Work begun at `since` ran out without a word. What ran side by side counts once.

@@ -21,6 +21,7 @@ mod job;
 mod journal;
 mod market;
 mod opinions;
+mod patience;
 mod provider;
 mod purse;
 mod rng;

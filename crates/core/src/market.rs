@@ -17,6 +17,7 @@ use crate::core::Core;
 use crate::effect::{FetchId, NoticeKind};
 use crate::job::{Job, Place};
 use crate::journal::Record;
+use crate::patience::Patience;
 
 /// A lease from its asking to its end.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub(crate) struct Hire {
     pub(crate) down_since: Option<Time>,
     pub(crate) faults_in_row: u32,
     pub(crate) rest_until: Time,
+    pub(crate) patience: Patience,
 }
 
 /// Where a lease stands.
@@ -54,6 +56,8 @@ pub(crate) struct Work {
     pub(crate) job: ayni_types::JobId,
     pub(crate) index: u32,
     pub(crate) since: Time,
+    /// What the lease's patience had not counted by then, in milliseconds.
+    pub(crate) uncounted_ms: u64,
     pub(crate) delivered: Option<Box<(Outcome, Digest)>>,
     pub(crate) delivered_at: Time,
     pub(crate) fetch: Option<FetchId>,
@@ -458,6 +462,7 @@ impl Core {
                 down_since: None,
                 faults_in_row: 0,
                 rest_until: Time(0),
+                patience: Patience::default(),
             },
         );
     }

@@ -185,6 +185,17 @@ impl Tenancy {
         self.due.iter().fold(0, |sum, receipt| sum.saturating_add(receipt.price.0))
     }
 
+    /// One assignment for each program that is being compiled.
+    fn compiling(&self) -> impl Iterator<Item = u64> {
+        let running = self
+            .work
+            .iter()
+            .filter(|(_, work)| matches!(work.state, TenantState::Running { compiling: true, .. }));
+        let first: BTreeMap<Digest, u64> =
+            running.rev().map(|(number, work)| (work.assign.task.program, *number)).collect();
+        first.into_values()
+    }
+
     fn answer(&mut self, number: u64, message: Message) {
         self.answered.insert(number, message);
         while self.answered.len() > ANSWERS_KEPT {
@@ -606,10 +617,15 @@ impl Core {
 
     pub(crate) fn tenant_run_started(&mut self, run: RunId, is_compiling: bool) {
         let Some(provider) = &mut self.provider else { return };
-        let Some((lease, number)) = provider.runs.get(&run) else { return };
-        let work = provider.tenancies.get_mut(lease).and_then(|t| t.work.get_mut(number));
-        if let Some(TenantState::Running { compiling, .. }) = work.map(|w| &mut w.state) {
+        let Some((lease, number)) = provider.runs.get(&run).copied() else { return };
+        let Some(tenancy) = provider.tenancies.get_mut(&lease) else { return };
+        let Some(work) = tenancy.work.get_mut(&number) else { return };
+        if let TenantState::Running { compiling, .. } = &mut work.state {
             *compiling = is_compiling;
+        }
+        if is_compiling {
+            let to = tenancy.requester();
+            self.send(to, Message::Compiling { assignment: AssignmentId { lease, number } });
         }
     }
 
@@ -853,6 +869,7 @@ impl Core {
         let mut dead = Vec::new();
         let mut again: Vec<(NodeId, Message)> = Vec::new();
         let mut pings: BTreeMap<NodeId, Vec<LeaseId>> = BTreeMap::new();
+        let mut compiling: Vec<(NodeId, Message)> = Vec::new();
         for (id, tenancy) in &mut provider.tenancies {
             let node = tenancy.requester();
             let (up, heard) = self.peers.get(&node).map_or((false, Time(0)), |p| (p.up, p.heard));
@@ -887,6 +904,9 @@ impl Core {
             if up && now.since_ms(tenancy.pinged) >= tuning.ping_ms {
                 tenancy.pinged = now;
                 pings.entry(node).or_default().push(*id);
+                compiling.extend(tenancy.compiling().map(|number| {
+                    (node, Message::Compiling { assignment: AssignmentId { lease: *id, number } })
+                }));
             }
         }
         provider.stale.retain(|_, s| s.until > now);
@@ -906,6 +926,9 @@ impl Core {
         }
         for (node, leases) in pings {
             self.send(node, Message::Ping { leases });
+        }
+        for (node, message) in compiling {
+            self.send(node, message);
         }
         self.drain_step();
     }

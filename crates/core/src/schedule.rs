@@ -121,6 +121,7 @@ impl Core {
 
     fn assign(&mut self, lease: LeaseId, id: JobId, index: u32, duplicate: bool) {
         let now = self.now;
+        let program_ms = self.config.tuning.compile_ms_max;
         let Some(hire) = self.hires.get_mut(&lease) else { return };
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let (number, provider) = (hire.next_number, hire.provider());
@@ -132,6 +133,7 @@ impl Core {
                 job: id,
                 index,
                 since: now,
+                uncounted_ms: hire.patience.uncounted_ms(now, program_ms),
                 delivered: None,
                 delivered_at: now,
                 fetch: None,
@@ -351,24 +353,27 @@ impl Core {
         self.expire_assignments();
     }
 
-    /// Presumes an assignment lost that should have ended long ago.
+    /// Presumes an assignment lost that should have ended long ago, compiling not counted.
     fn expire_assignments(&mut self) {
         let now = self.now;
         let margin = self.config.tuning.assignment_margin_ms;
         let depth = u64::from(self.config.tuning.window_per_slot) + 1;
         let sign_ms = self.config.tuning.sign_ms;
+        let program_ms = self.config.tuning.compile_ms_max;
         let mut unsigned = Vec::new();
         let mut overdue = Vec::new();
         for (id, hire) in &self.hires {
+            let uncounted = hire.patience.uncounted_ms(now, program_ms);
             for (number, work) in &hire.work {
                 let timeout = self.jobs.get(&work.job).map_or(0, |j| j.record.timeout_ms);
                 let allowed = timeout.saturating_mul(depth).saturating_add(margin);
+                let compiled = uncounted.saturating_sub(work.uncounted_ms);
                 if work.delivered.is_some() && work.leaf.is_none() {
                     if now.since_ms(work.delivered_at) > sign_ms {
                         unsigned.push(*id);
                         break;
                     }
-                } else if now.since_ms(work.since) > allowed {
+                } else if now.since_ms(work.since).saturating_sub(compiled) > allowed {
                     let assignment = AssignmentId { lease: *id, number: *number };
                     overdue.push((assignment, hire.provider(), work.job, work.since));
                 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ayni_sandbox::{Artefact, ArtefactCache, ArtefactKey, Sandbox, processor};
 use ayni_store::Blobs;
@@ -11,6 +11,9 @@ use ayni_types::{Digest, EngineId, Fault, FaultKind, limits};
 use ayni_wire::runner::{CheckReport, CompileHow};
 
 type Key = (Digest, CompileHow);
+
+/// Whoever waits longer for a program waits for its compilation, not for somebody who looks.
+const LOOK_MAX: Duration = Duration::from_millis(50);
 
 pub(crate) struct Programs {
     sandbox: Sandbox,
@@ -67,8 +70,9 @@ impl Programs {
         self.sandbox.foreground().check(self.open(program)?.into()).await
     }
 
-    /// Compiled code of a program; `compiling` is called if it has to be made first. What the owner
-    /// waits for is `urgent`; the rest is compiled at the lowest priority.
+    /// Compiled code of a program; `compiling` is called, once, if it has to be made first, here or
+    /// for somebody else. What the owner waits for is `urgent`; the rest is compiled at the lowest
+    /// priority.
     pub(crate) async fn ready(
         &self,
         program: &Digest,
@@ -88,7 +92,16 @@ impl Programs {
             })
         };
         let began = Instant::now();
-        let _alone = lock.lock().await;
+        let mut compiling = Some(compiling);
+        let _alone = if let Ok(alone) = tokio::time::timeout(LOOK_MAX, lock.lock()).await {
+            alone
+        } else {
+            // To wait for another run's compilation is to compile, to whom it may concern.
+            if let Some(tell) = compiling.take() {
+                tell();
+            }
+            lock.lock().await
+        };
         let key = ArtefactKey {
             program: *program,
             engine: engine.clone(),
@@ -103,11 +116,14 @@ impl Programs {
         });
         if let Some(artefact) = found {
             // Waiting for another run's compilation is compile time too.
-            let waited = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let compile_ms = if waited > 50 { waited } else { 0 };
+            let waited = began.elapsed();
+            let compile_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+            let compile_ms = if waited > LOOK_MAX { compile_ms } else { 0 };
             return Ok(Ready { artefact, compile_ms });
         }
-        compiling();
+        if let Some(tell) = compiling.take() {
+            tell();
+        }
         let sandbox = if urgent { self.sandbox.foreground() } else { self.sandbox.clone() };
         let compiled = sandbox.compile(self.open(program)?.into(), engine.clone(), how).await?;
         match compiled {

@@ -5,7 +5,7 @@
 //! | who | files |
 //! |---|---|
 //! | provider, wrong work | `garbage`, `copies`, `stale`, `partial`, `over_reports`, `exhausts`, `lies_at_rate`, `one_per_window`, `one_big_lie`, `wary`, `colludes`, `new_key` |
-//! | provider, wrong conduct | `wrong_price`, `two_roots`, `never_signs`, `foreign_key`, `stalls`, `ransom` |
+//! | provider, wrong conduct | `wrong_price`, `two_roots`, `never_signs`, `foreign_key`, `stalls`, `never_compiled`, `ransom` |
 //! | requester | `false_mismatch`, `retries_free`, `cancels_late`, `duplicates`, `quote_spam`, `blinded` |
 //! | network | `eclipse`, `replay`, `relay` (clocks and partitions are knobs) |
 //!
@@ -23,6 +23,7 @@ mod false_mismatch;
 mod foreign_key;
 mod garbage;
 mod lies_at_rate;
+mod never_compiled;
 mod never_signs;
 mod new_key;
 mod one_big_lie;
@@ -223,6 +224,9 @@ pub const CATALOGUE: &[Entry] = &[
     entry("never_signs", Role::Provider, |_| Box::new(never_signs::NeverSigns)),
     entry("foreign_key", Role::Provider, |_| Box::new(foreign_key::ForeignKey)),
     entry("stalls", Role::Provider, |dose| Box::new(stalls::Stalls { percent: dose })),
+    entry("never_compiled", Role::Provider, |dose| {
+        Box::new(never_compiled::NeverCompiled::new(dose))
+    }),
     entry("ransom", Role::Provider, |_| Box::new(ransom::Ransom::default())),
     entry(
         "false_mismatch",

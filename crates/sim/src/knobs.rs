@@ -89,6 +89,8 @@ knobs! {
     providers_max,
     /// Tasks take so many times as long; so do timeouts, faults and what lies between them.
     stretch,
+    /// A program is compiled for so long when a machine first runs it.
+    compile_ms,
     /// Longest delay of a message.
     delay_ms_max,
     /// Longest delay of the journal.

@@ -43,6 +43,8 @@ impl Knobs {
         knobs.draw_faults(&mut p);
         knobs.draw_rule(&mut Prng::new(seed, "rule"));
         knobs.draw_liars(&mut Prng::new(seed, "liars"));
+        let mut compiles = Prng::new(seed, "compiles");
+        knobs.compile_ms = often(&mut compiles, 30, 40_000);
         knobs
     }
 
@@ -151,6 +153,8 @@ impl Knobs {
         let mut knobs = Self::draw(seed);
         let mut p = Prng::new(seed, "long");
         knobs.stretch = p.between(200, 2_000);
+        // As long as a requester waits for it, and what it then takes to say so.
+        knobs.compile_ms *= 40;
         knobs.tasks = p.between(10, 60);
         knobs.providers = knobs.providers.min(3);
         if knobs.liars.iter().any(|l| l.name == "eclipse") {

@@ -261,6 +261,11 @@ impl World {
             Happening::Fetched { fetch, source, blobs, failed } => {
                 self.fetched(node, fetch, source, blobs, failed);
             }
+            Happening::RunCompiles { run, compiling } => {
+                if self.nodes[node].runs.contains_key(&run) {
+                    self.handle(node, Event::RunStarted { run, compiling });
+                }
+            }
             Happening::RunEnds { run, result } => self.run_ends(node, run, *result),
             Happening::Resume => self.resume(node),
         }

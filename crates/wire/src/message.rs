@@ -129,6 +129,14 @@ pub enum Message {
     /// Requester to provider: more may be claimed from a channel that pays for a lease.
     #[n(18)]
     Voucher(#[n(0)] Voucher),
+    /// Provider to requester: this assignment's program is being compiled, which its timeout does
+    /// not count. Said when that begins, and again with every ping while it goes on.
+    #[n(19)]
+    Compiling {
+        /// Which.
+        #[n(0)]
+        assignment: AssignmentId,
+    },
 }
 
 /// Introduces a node.

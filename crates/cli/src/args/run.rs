@@ -46,7 +46,7 @@ The same from a file, `-f job.toml` (options given beside it win):
   args = [\"--from\", \"{start}\", \"--to\", \"{end}\"]
   mounts = [{ host = \"grid.json\", guest = \"/in/grid.json\" }]
   range = { from = 0, to = 99, step = 3 }   # or map = \"in/*.csv\", or params = \"rows.csv\"
-  memory = \"256MiB\"   fuel = 50_000_000_000   timeout = \"60s\"   audit = 0.1   providers = 5")]
+  memory = \"256MiB\"   fuel = 50_000_000_000   timeout = \"60s\"   providers = 5")]
 pub(crate) struct RunArgs {
     /// WebAssembly module or component.
     #[arg(required_unless_present = "file")]

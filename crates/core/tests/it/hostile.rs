@@ -59,7 +59,7 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
         price: Amount(u128::MAX),
         observed: Observed::default(),
     };
-    match kind % 20 {
+    match kind % 21 {
         0 => Message::Hello(Hello {
             version: u32::from(n),
             agent: "\u{1b}[2J".repeat(n as usize),
@@ -141,6 +141,7 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
         }),
         13 => Message::BatchAck { lease, batch: number % 4, taken: number % 3 > 0 },
         14 => Message::Ping { leases: vec![lease; n as usize] },
+        19 => Message::Compiling { assignment },
         17 => Message::AuditSeed { lease, seed: Digest([n; 32]) },
         18 => {
             let signed = SignedHeader { header, signature: EvmSignature([n; 65]) };

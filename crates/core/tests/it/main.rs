@@ -4,6 +4,7 @@ mod bank;
 mod hostile;
 mod journal;
 mod money;
+mod patience;
 mod requester;
 mod rule;
 mod stage;

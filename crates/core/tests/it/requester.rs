@@ -3,7 +3,7 @@
 use ayni_core::{Command, CommandError, JobState, PauseReason, Purpose, Reply, TaskState};
 use ayni_types::{Amount, Fault, FaultKind, Fuel, JobId, Outcome, Price, TaskSpec};
 
-use crate::stage::{Script, Stage, fault, honest, job, outcome};
+use crate::stage::{Script, Stage, fault, honest, job, never, outcome};
 
 const JOB: JobId = JobId([1; 16]);
 
@@ -147,14 +147,10 @@ fn a_pause_refuses_and_a_drain_ends() {
     assert_eq!(stage.replies[&drain], Ok(Reply::Drained));
 }
 
-fn never_ends(_: &TaskSpec, _: Purpose) -> Result<Outcome, Fault> {
-    Err(Fault { kind: FaultKind::Internal, detail: "never".to_owned() })
-}
-
 #[test]
 fn a_silent_provider_is_given_up_and_its_tasks_move() {
     for cable_cut in [true, false] {
-        let mut stage = Stage::new(&[("ann", never_ends)]);
+        let mut stage = Stage::new(&[("ann", never)]);
         stage.command(0, Command::SubmitJob(job(1, &["a", "b"])));
         stage.pass(500);
         assert_eq!(stage.runs.len(), 2, "{:?}", stage.runs);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ayni_core::{
     Command, CommandId, Config, Core, Effect, Event, HomeConfig, JobSpec, NoticeKind,
-    ProviderConfig, Purpose, Ran, Reply, Tuning, WireSeal,
+    ProviderConfig, Purpose, Ran, Reply, RunId, Tuning, WireSeal,
 };
 use ayni_types::{
     Amount, BlobRef, End, EngineBuild, EngineId, Fault, FaultKind, Fuel, JobId, Limits, NodeAddr,
@@ -36,6 +36,8 @@ pub(crate) struct Stage {
     pub(crate) lines: Vec<String>,
     pub(crate) replies: BTreeMap<u64, Result<Reply, String>>,
     pub(crate) runs: Vec<(&'static str, String, &'static str)>,
+    /// Runs whose program is being compiled, until [`Stage::compiled`].
+    compiling: Vec<(usize, RunId, TaskSpec)>,
     queue: VecDeque<(usize, Event)>,
     up: BTreeSet<(usize, usize)>,
     commands: u64,
@@ -61,6 +63,11 @@ pub(crate) fn outcome(task: &TaskSpec) -> Outcome {
 
 pub(crate) fn honest(task: &TaskSpec, _: Purpose) -> Result<Outcome, Fault> {
     Ok(outcome(task))
+}
+
+/// Keeps its slot until the end of the play.
+pub(crate) fn never(_: &TaskSpec, _: Purpose) -> Result<Outcome, Fault> {
+    Err(Fault { kind: FaultKind::Internal, detail: "never".to_owned() })
 }
 
 pub(crate) fn fault(kind: FaultKind) -> Result<Outcome, Fault> {
@@ -126,6 +133,7 @@ impl Stage {
             lines: Vec::new(),
             replies: BTreeMap::new(),
             runs: Vec::new(),
+            compiling: Vec::new(),
             queue: VecDeque::new(),
             up: BTreeSet::new(),
             commands: 0,
@@ -231,6 +239,17 @@ impl Stage {
         self.settle();
     }
 
+    /// Every compilation ends, and what waited for it is executed.
+    pub(crate) fn compiled(&mut self) {
+        for (at, run, task) in std::mem::take(&mut self.compiling) {
+            let (observed, code_bytes, data_bytes) = (Observed::default(), 100, 10);
+            let ran = Ran { outcome: outcome(&task), observed, code_bytes, data_bytes };
+            self.queue.push_back((at, Event::RunStarted { run, compiling: false }));
+            self.queue.push_back((at, Event::Ran { run, result: Ok(ran) }));
+        }
+        self.settle();
+    }
+
     /// Lets time pass, a tick at a time.
     pub(crate) fn pass(&mut self, ms: u64) {
         let end = self.now.after_ms(ms);
@@ -302,6 +321,11 @@ impl Stage {
                     Purpose::Home => "home",
                 };
                 self.runs.push((name, task.args.join(" "), what));
+                if task.args.iter().any(|arg| arg == "compiles") {
+                    self.queue.push_back((at, Event::RunStarted { run, compiling: true }));
+                    self.compiling.push((at, run, task));
+                    return;
+                }
                 let result = (self.actors[at].script)(&task, purpose).map(|outcome| Ran {
                     outcome,
                     observed: Observed::default(),
@@ -328,7 +352,15 @@ impl Stage {
                 self.queue.extend(events);
             }
             Effect::Connect(_) | Effect::CancelFetch(_) | Effect::CloseSlot(_) => {}
-            Effect::Kill(run) => self.lines.push(format!("{name} kills {run:?}")),
+            Effect::Kill(run) => {
+                self.lines.push(format!("{name} kills {run:?}"));
+                let held = self.compiling.len();
+                self.compiling.retain(|(of, compiling, _)| (*of, *compiling) != (at, run));
+                if self.compiling.len() < held {
+                    let result = fault(FaultKind::Cancelled).map(|_| unreachable!("a fault"));
+                    self.queue.push_back((at, Event::Ran { run, result }));
+                }
+            }
         }
     }
 

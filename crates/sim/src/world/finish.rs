@@ -1,6 +1,6 @@
 //! When a world is over, what must hold then, and what came of it.
 
-use ayni_core::JobState;
+use ayni_core::{JobState, Tuning};
 
 use super::clients::Stage;
 use super::{EPOCH_MS, Violation, World};
@@ -59,7 +59,13 @@ impl World {
             .sum();
         let tasks: usize = self.clients.iter().map(|c| c.tasks.len()).sum();
         let lies = if self.knobs.is_honest() { 0 } else { tasks as u64 * LIES_MS_PER_TASK };
-        EPOCH_MS + (self.knobs.fault_phase_ms + 600_000) * pace + 3 * work + lies
+        // Who says that it compiles is waited for so long, once for each task that it gets.
+        let claims = self.knobs.liars.iter().filter(|liar| liar.name == "never_compiled").count();
+        let claimed = (claims * tasks) as u64 * Tuning::default().compile_ms_max;
+        // Each machine compiles each of the two programs once, after healing too.
+        let compiled = 2 * self.knobs.compile_ms * self.knobs.nodes() as u64;
+        let work = 3 * work + compiled + lies + claimed;
+        EPOCH_MS + (self.knobs.fault_phase_ms + 600_000) * pace + work
     }
 
     /// Users of dishonest requesters get what they get.

@@ -21,6 +21,7 @@ pub(super) enum Happening {
     Synced(u64),
     SyncFailed(u64),
     Fetched { fetch: FetchId, source: Option<(usize, u64)>, blobs: Vec<Digest>, failed: bool },
+    RunCompiles { run: RunId, compiling: bool },
     RunEnds { run: RunId, result: Box<Result<Ran, Fault>> },
     Restart,
     Client(usize),
@@ -43,6 +44,7 @@ impl Happening {
                 | Self::Synced(_)
                 | Self::SyncFailed(_)
                 | Self::Fetched { .. }
+                | Self::RunCompiles { .. }
                 | Self::RunEnds { .. }
                 | Self::Client(_)
                 | Self::Idle

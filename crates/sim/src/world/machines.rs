@@ -95,7 +95,24 @@ impl World {
         let (ms, result) = spoilt.unwrap_or((ms, result));
         self.nodes[at].runs.insert(run, purpose);
         self.running += usize::from(self.nodes[at].is_honest());
-        self.schedule(ms, at, Happening::RunEnds { run, result: Box::new(result) });
+        let compiles_ms = self.compile(at, run, task.program);
+        self.schedule(compiles_ms + ms, at, Happening::RunEnds { run, result: Box::new(result) });
+    }
+
+    /// A program is compiled before its first run on a machine, and what else wants it waits.
+    /// Answers for how long.
+    fn compile(&mut self, at: usize, run: RunId, program: Digest) -> u64 {
+        let (now, takes_ms) = (self.now, self.knobs.compile_ms);
+        if takes_ms == 0 {
+            return 0;
+        }
+        let ready = *self.nodes[at].compiled_at.entry(program).or_insert(now + takes_ms);
+        let left_ms = ready.saturating_sub(now);
+        if left_ms > 0 {
+            self.schedule(1, at, Happening::RunCompiles { run, compiling: true });
+            self.schedule(left_ms, at, Happening::RunCompiles { run, compiling: false });
+        }
+        left_ms
     }
 
     pub(super) fn run_ends(&mut self, at: usize, run: RunId, result: Result<Ran, Fault>) {

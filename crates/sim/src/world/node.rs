@@ -36,6 +36,8 @@ pub(super) struct Node {
     /// The whole process stands still until then.
     pub(super) asleep_until: u64,
     pub(super) runs: BTreeMap<RunId, Purpose>,
+    /// Programs that were ever run here, and when they are or were compiled. Survives crashes.
+    pub(super) compiled_at: BTreeMap<Digest, u64>,
     pub(super) wake_at: Option<u64>,
     /// The power goes off after so many more effects.
     pub(super) dies_in: Option<u64>,
@@ -62,6 +64,7 @@ impl Node {
             frozen: false,
             asleep_until: 0,
             runs: BTreeMap::new(),
+            compiled_at: BTreeMap::new(),
             wake_at: None,
             dies_in: None,
             draining: false,

@@ -365,5 +365,6 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ("audit seed", Message::AuditSeed { lease, seed: Digest(AUDIT_SEED) }),
         ("two roots", Message::TwoRoots(Box::new(two_roots()))),
         ("voucher", Message::Voucher(voucher())),
+        ("compiling", Message::Compiling { assignment }),
     ]
 }
