@@ -192,9 +192,7 @@ fn show(dir: &Path, members: &[Member], ui: &Ui) {
     if ui.json {
         let nodes: Vec<_> = members
             .iter()
-            .map(|m| {
-                json!({ "name": m.name, "pid": m.pid, "api": m.api, "home": m.home })
-            })
+            .map(|m| json!({ "name": m.name, "pid": m.pid, "api": m.api, "home": m.home }))
             .collect();
         println!("{}", json!({ "schema": 1, "dir": dir, "requester": requester, "nodes": nodes }));
         return;

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ayni_api::json::{
-    BlobStored, ChannelList, CheckJson, CheckLevel, Doctor, EventJson, EventKind, EvidenceList, ExecReport,
-    FaultJson, Identity, JobAccepted, JobDetail, JobList, JobRequest, Joined, Lending,
+    BlobStored, ChannelList, CheckJson, CheckLevel, Doctor, EventJson, EventKind, EvidenceList,
+    ExecReport, FaultJson, Identity, JobAccepted, JobDetail, JobList, JobRequest, Joined, Lending,
     NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, Peer, PeerList, ProviderState,
     ProviderStatus, RolesJson, Schema, SlotJson, Status, TaskDetail, TaskFilter, TaskJson,
-    TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson, Warning, Why,
-    WhyReason,
+    TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson, Warning, Why, WhyReason,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
 use ayni_core::{Command, CommandError, Core, Event, JobSpec, PauseReason, Reply};
 use ayni_net::Path;
 use ayni_store::{Area, StoreError};
 use ayni_types::{
-    ChannelId, Digest, Fault, FaultKind, JobId, NodeAddr, NodeId, Price, Roles, TaskSpec, Time, Verify,
+    ChannelId, Digest, Fault, FaultKind, JobId, NodeAddr, NodeId, Price, Roles, TaskSpec, Time,
+    Verify,
 };
 use ayni_wire::{ReceiptFile, Ticket, task_id};
 use futures_util::{StreamExt, stream};
@@ -599,8 +599,7 @@ impl Backend for NodeBackend {
             ApiError::new(codes::WALLET_NONE, "no account is configured for this node")
         })?;
         let held = bank.balances().await.ok_or_else(|| stopped(Stopped))?;
-        let held =
-            held.map_err(|error| ApiError::new(codes::CHAIN_SILENT, error.to_string()))?;
+        let held = held.map_err(|error| ApiError::new(codes::CHAIN_SILENT, error.to_string()))?;
         let (channels, at_risk) = self.look(|core| (core.channels(), core.at_risk())).await?;
         let sum = |of: &dyn Fn(&ayni_core::ChannelView) -> u128| {
             Text(channels.iter().map(of).fold(0_u128, u128::saturating_add))

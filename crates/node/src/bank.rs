@@ -220,7 +220,8 @@ impl Bank {
             let reason = format!("this node is on chain {}", self.contracts.chain);
             return core.event(Event::ChainFailed { channel: id, reason });
         }
-        let known = self.watched.entry(id).or_insert(Watched { paid_by, seen: None, since_block: 0 });
+        let known =
+            self.watched.entry(id).or_insert(Watched { paid_by, seen: None, since_block: 0 });
         if let Some(seen) = known.seen {
             core.event(Event::ChannelSeen { channel: id, seen });
         } else {
@@ -236,9 +237,11 @@ impl Bank {
         let (terms, contract) = (paid_by.terms, self.contracts.channels);
         let call = |data| (contract, data);
         let (name, first, then) = match step {
-            ChainStep::Deposit { number, amount } => {
-                (format!("deposit/{channel}/{number}"), call(contracts::deposit(&terms, amount)), None)
-            }
+            ChainStep::Deposit { number, amount } => (
+                format!("deposit/{channel}/{number}"),
+                call(contracts::deposit(&terms, amount)),
+                None,
+            ),
             ChainStep::Claim { amount, voucher } => {
                 let claim = contracts::claim(&[Claim { terms, voucher, amount }]);
                 let settle = call(contracts::settle(terms.payee, terms.token));
@@ -269,7 +272,8 @@ impl Bank {
                     if matches!(step, ChainStep::Deposit { .. }) {
                         self.approve(channel, core);
                     }
-                    let then = then.map(|(to, data)| Intent::call(format!("{id}/settle"), to, data));
+                    let then =
+                        then.map(|(to, data)| Intent::call(format!("{id}/settle"), to, data));
                     let intent = Intent::call(id.clone(), first.0, first.1);
                     return match self.sender.submit(intent) {
                         Ok(()) => self.underway.push(Underway { id, channel, then }),
@@ -354,7 +358,8 @@ impl Bank {
         }
         let head = self.client.head().await?;
         // The clock of the local ledger stands between blocks, and withdrawals wait for time.
-        let waits = self.watched.values().any(|w| w.seen.is_some_and(|s| s.latest.withdrawal.is_some()));
+        let waits =
+            self.watched.values().any(|w| w.seen.is_some_and(|s| s.latest.withdrawal.is_some()));
         if self.head == Some(head) && !waits {
             return Ok(());
         }

@@ -231,7 +231,8 @@ impl Pay {
         let deposit = layer.deposit.unwrap_or(10_000_000);
         let step_first = layer.step_first.unwrap_or(100_000);
         let step_max = layer.step_max.unwrap_or(5_000_000);
-        let orders = [("pay.step_first", step_first, step_max), ("pay.step_max", step_max, deposit)];
+        let orders =
+            [("pay.step_first", step_first, step_max), ("pay.step_max", step_max, deposit)];
         for (name, less, more) in orders {
             if less > more || less == 0 {
                 let why = format!("it is promised at once, so give 1 to {more}");
@@ -464,7 +465,10 @@ mod tests {
             ("listen = []", "listen"),
             ("cpu = 3", "unknown field `cpu`"),
             (PAY, "pay.account = `0x12`"),
-            (&PAY.replace("0x12", GOOD).replace("withdraw_delay_s = 90", "step_max = 0"), "step_first"),
+            (
+                &PAY.replace("0x12", GOOD).replace("withdraw_delay_s = 90", "step_max = 0"),
+                "step_first",
+            ),
             (&PAY.replace("0x12", GOOD), "15 minutes"),
         ] {
             let error = config(toml).unwrap_err();

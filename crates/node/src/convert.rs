@@ -1,9 +1,9 @@
 //! From the core's views to the API's shapes.
 
 use ayni_api::json::{
-    ChannelJson, ConfidenceJson, EventJson, EventKind, Evidence, FaultJson, JobCounts, JobDetail, JobProvider,
-    JobState, JobSummary, Mismatch, ObservedJson, OutcomeJson, PauseReasonJson, Schema, Side, TaskRow,
-    TaskState, Text, Verification, VerifyJson,
+    ChannelJson, ConfidenceJson, EventJson, EventKind, Evidence, FaultJson, JobCounts, JobDetail,
+    JobProvider, JobState, JobSummary, Mismatch, ObservedJson, OutcomeJson, PauseReasonJson,
+    Schema, Side, TaskRow, TaskState, Text, Verification, VerifyJson,
 };
 use ayni_core as core;
 use ayni_types::{Fault, NodeId};

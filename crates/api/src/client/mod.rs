@@ -18,10 +18,10 @@ use crate::codes;
 use crate::endpoint::{Endpoint, EndpointError, Token};
 use crate::error::{ApiError, ErrorBody, chain};
 use crate::json::{
-    AddTasks, BlobStored, ChannelList, CheckJson, CheckRequest, Doctor, Done, EvidenceList, ExecReport,
-    ExecRequest, Identity, InviteRequest, JobAccepted, JobDetail, JobList, JobRequest, JoinRequest,
-    Joined, MissingReply, MissingRequest, OfferList, PeerList, ProviderStatus, Status, TaskDetail,
-    TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson, Why,
+    AddTasks, BlobStored, ChannelList, CheckJson, CheckRequest, Doctor, Done, EvidenceList,
+    ExecReport, ExecRequest, Identity, InviteRequest, JobAccepted, JobDetail, JobList, JobRequest,
+    JoinRequest, Joined, MissingReply, MissingRequest, OfferList, PeerList, ProviderStatus, Status,
+    TaskDetail, TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson, Why,
 };
 use crate::limits;
 

@@ -15,7 +15,10 @@ const SECOND: &str = "7123456789abcdef0123456789abcdef";
 const GRANT: u128 = 1_000_000_000_000;
 
 fn amount(value: &Value) -> u128 {
-    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no amount: {value}"))
+    value
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| panic!("no amount: {value}"))
 }
 
 fn json_of(network: &Network, home: &Path, args: &[&str]) -> Value {
