@@ -1,0 +1,19 @@
+//! The node's way to money: an EVM chain, local or not, its contracts, keys and transactions.
+//!
+//! The only crate that knows alloy and revm; what it gives and takes are the project's own types.
+//!
+//! | module | what |
+//! |---|---|
+//! | `embedded` | the local ledger: an EVM chain in this process |
+//! | `client` | one client for the local ledger and for any node's JSON-RPC |
+//!
+//! Deliberately not here: when to pay, claim or stake (`ayni-core`).
+
+mod client;
+mod http;
+mod limits;
+mod record_log;
+
+pub mod embedded;
+
+pub use client::{Client, ClientError, Fees};
