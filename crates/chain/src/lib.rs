@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `embedded` | the local ledger: an EVM chain in this process |
 //! | `client` | one client for the local ledger and for any node's JSON-RPC |
+//! | `keystore` | the account's key, encrypted; session keys |
 //!
 //! Deliberately not here: when to pay, claim or stake (`ayni-core`).
 
@@ -15,5 +16,6 @@ mod limits;
 mod record_log;
 
 pub mod embedded;
+pub mod keystore;
 
 pub use client::{Client, ClientError, Fees};
