@@ -6,7 +6,9 @@
 //! |---|---|
 //! | `embedded` | the local ledger: an EVM chain in this process |
 //! | `client` | one client for the local ledger and for any node's JSON-RPC |
+//! | `contracts` | bindings, addresses, deployment, calls |
 //! | `keystore` | the account's key, encrypted; session keys |
+//! | `sender` | sends transactions, each intent once |
 //!
 //! Deliberately not here: when to pay, claim or stake (`ayni-core`).
 
@@ -15,7 +17,9 @@ mod http;
 mod limits;
 mod record_log;
 
+pub mod contracts;
 pub mod embedded;
 pub mod keystore;
+pub mod sender;
 
 pub use client::{Client, ClientError, Fees};
