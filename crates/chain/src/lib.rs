@@ -9,6 +9,7 @@
 //! | `contracts` | bindings, addresses, deployment, calls |
 //! | `keystore` | the account's key, encrypted; session keys |
 //! | `sender` | sends transactions, each intent once |
+//! | `watcher` | follows the contracts' logs through reorganisations and lies |
 //!
 //! Deliberately not here: when to pay, claim or stake (`ayni-core`).
 
@@ -21,5 +22,6 @@ pub mod contracts;
 pub mod embedded;
 pub mod keystore;
 pub mod sender;
+pub mod watcher;
 
 pub use client::{Client, ClientError, Fees};
