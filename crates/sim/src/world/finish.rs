@@ -59,7 +59,10 @@ impl World {
             .sum();
         let tasks: usize = self.clients.iter().map(|c| c.tasks.len()).sum();
         let lies = if self.knobs.is_honest() { 0 } else { tasks as u64 * LIES_MS_PER_TASK };
-        EPOCH_MS + (self.knobs.fault_phase_ms + 600_000) * pace + 3 * work + lies
+        // A channel to every provider, and some of them again: each step may be lost, and is taken
+        // again after half a minute.
+        let chain = if self.money.is_some() { 1_800_000 + 40 * self.knobs.block_ms } else { 0 };
+        EPOCH_MS + chain + (self.knobs.fault_phase_ms + 600_000) * pace + 3 * work + lies
     }
 
     /// Users of dishonest requesters get what they get.
@@ -114,6 +117,7 @@ impl World {
             }
         }
         found.extend(self.shown_by_liars());
+        found.extend(self.final_money());
         self.violations.extend(found);
     }
 

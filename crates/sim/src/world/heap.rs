@@ -4,8 +4,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use ayni_core::{FetchId, Ran, RunId};
-use ayni_types::{Digest, Fault};
+use ayni_core::{FetchId, Ran, RunId, Seen};
+use ayni_types::{ChannelId, Digest, Fault};
 use ayni_wire::Message;
 
 use crate::net::Pair;
@@ -29,6 +29,9 @@ pub(super) enum Happening {
     DiskMends,
     Resume,
     Mend(Pair),
+    Block,
+    Seen(ChannelId, Seen),
+    ChainFailed(ChannelId, String),
 }
 
 impl Happening {
@@ -47,6 +50,8 @@ impl Happening {
                 | Self::Client(_)
                 | Self::Idle
                 | Self::Resume
+                | Self::Seen(..)
+                | Self::ChainFailed(..)
         )
     }
 }

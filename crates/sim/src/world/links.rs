@@ -8,6 +8,7 @@ use ayni_wire::{Message, encode};
 
 use super::{Fail, Happening, World};
 use crate::adversary::{Deed, Fate};
+use crate::checkers::m4;
 use crate::net::pair;
 
 impl World {
@@ -47,6 +48,9 @@ impl World {
         }
         if self.nodes[at].is_honest() {
             self.violations.extend(self.nodes[at].durable.check_send(&message));
+            if let Message::Voucher(voucher) = &message {
+                self.violations.extend(m4::says(&self.nodes[at].books, voucher));
+            }
             self.say(at, to, message);
             return;
         }
@@ -138,6 +142,9 @@ impl World {
             if self.carry_out(at, deeds) {
                 return;
             }
+        }
+        if self.money.is_some() && self.nodes[at].core.is_some() {
+            self.nodes[at].books.heard(from, &message);
         }
         self.handle(at, Event::Message { from, message });
     }
