@@ -44,6 +44,8 @@ pub fn begins(books: &Books, lease: LeaseId, step: u128) -> Option<Violation> {
 #[must_use]
 pub fn left(books: &Books, channel: ChannelId, claimed: u128, paid_in: u128) -> Option<Violation> {
     let due = books.due_at_notice.get(&channel).copied()?.min(paid_in);
+    // What its requester gave up since then is written off, within a step.
+    let due = due.min(books.billed(channel));
     (claimed < due).then(|| {
         let text = format!("{channel} was emptied with {claimed} claimed of {due}");
         Violation::new(PROMISE, text)
