@@ -115,6 +115,11 @@ impl Purse {
         (target > self.ceiling).then_some(target)
     }
 
+    /// Whether everything that was decided to be paid in is there, and owed.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.seen.is_some() && self.missing_deposit().is_none() && self.intended() <= self.owed
+    }
+
     /// Whether the deposit should grow before it stops the work.
     pub(crate) fn is_low(&self, step: u128) -> bool {
         !self.closing

@@ -77,6 +77,16 @@ impl Core {
             return Ok(Some(paid_by));
         }
         if let Some(purse) = self.purse_for(&offer) {
+            let channel = purse.id;
+            if purse.is_used_up()
+                && let Some(wallet) = &self.config.wallet
+            {
+                let amount = wallet.deposit;
+                self.commit(Record::ChannelToppedUp { channel, amount });
+                self.look_after_purse(channel);
+            }
+        }
+        if let Some(purse) = self.purse_for(&offer) {
             let text = match (&purse.trouble, purse.seen) {
                 (Some(trouble), _) => format!("its channel can't be paid into: {trouble}"),
                 (None, None) => "the chain has not yet been heard of its channel".to_owned(),

@@ -277,7 +277,7 @@ impl World {
             }
             Happening::RunEnds { run, result } => self.run_ends(node, run, *result),
             Happening::Resume => self.resume(node),
-            Happening::Seen(channel, seen) => self.seen(node, channel, seen),
+            Happening::Seen(channel) => self.seen(node, channel),
             Happening::ChainFailed(channel, reason) => {
                 self.handle(node, Event::ChainFailed { channel, reason });
             }

@@ -28,6 +28,14 @@ pub fn between_honest(
     provider: &Books,
     held: &Channel,
 ) -> Option<Violation> {
+    if requester.owed(channel) != provider.billed(channel) {
+        let text = format!(
+            "of {channel}, its payer acknowledged {}, and its payee billed {}",
+            requester.owed(channel),
+            provider.billed(channel)
+        );
+        return Some(Violation::new(PROMISE, text));
+    }
     let owed = requester.owed(channel).min(held.paid_in);
     let claimed = held.funds.claimed.0;
     // A payee may have claimed, under a promise that it holds, bills that its payer then gave up.

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use ayni_core::{FetchId, Ran, RunId, Seen};
+use ayni_core::{FetchId, Ran, RunId};
 use ayni_types::{ChannelId, Digest, Fault};
 use ayni_wire::Message;
 
@@ -30,7 +30,7 @@ pub(super) enum Happening {
     Resume,
     Mend(Pair),
     Block,
-    Seen(ChannelId, Seen),
+    Seen(ChannelId),
     ChainFailed(ChannelId, String),
 }
 

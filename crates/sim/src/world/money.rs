@@ -55,6 +55,12 @@ impl View {
     }
 }
 
+/// Nothing that matters has changed; that a withdrawal's time has come does.
+fn is_same(before: &Seen, now: &Seen) -> bool {
+    let is_ripe = |s: &Seen| s.latest.withdrawal.is_some_and(|w| w.from <= s.time);
+    (before.safe, before.latest, is_ripe(before)) == (now.safe, now.latest, is_ripe(now))
+}
+
 /// The account of a node.
 pub(super) fn account(at: usize) -> Account {
     let mut bytes = [0xa0; 20];
@@ -123,21 +129,22 @@ impl World {
         let mut news = Vec::new();
         for (channel, shown) in &mut node.view.watched {
             let seen = money.chain.seen(*channel, node.view.lag);
-            let is_ripe = |s: &Seen| s.latest.withdrawal.is_some_and(|w| w.from <= s.time);
-            let same = |b: &Seen| {
-                (b.safe, b.latest, is_ripe(b)) == (seen.safe, seen.latest, is_ripe(&seen))
-            };
-            if !shown.as_ref().is_some_and(same) {
+            if !shown.as_ref().is_some_and(|before| is_same(before, &seen)) {
                 *shown = Some(seen);
-                news.push((*channel, seen));
+                news.push(*channel);
             }
         }
-        for (channel, seen) in news {
-            self.schedule(5, at, Happening::Seen(channel, seen));
+        for channel in news {
+            self.schedule(5, at, Happening::Seen(channel));
         }
     }
 
-    pub(super) fn seen(&mut self, at: usize, channel: ChannelId, seen: Seen) {
+    /// A node looks at a channel: it sees what is so when it looks.
+    pub(super) fn seen(&mut self, at: usize, channel: ChannelId) {
+        let Some(money) = &self.money else { return };
+        let view = &mut self.nodes[at].view;
+        let seen = money.chain.seen(channel, view.lag);
+        view.watched.insert(channel, Some(seen));
         self.note(at, 13, format!("{seen:?}").as_bytes());
         self.trace.say(self.now, at, || format!("chain {channel}: {seen:?}"));
         self.nodes[at].books.shown(channel, seen);
@@ -303,7 +310,8 @@ impl World {
             return false;
         };
         let blocks = 4 * self.knobs.depth * self.knobs.block_ms;
-        let most = self.knobs.withdraw_delay_s * 1_000 + HOME_MS + blocks;
+        // A deposit that came after the announcement has to be announced as well.
+        let most = 2 * self.knobs.withdraw_delay_s * 1_000 + HOME_MS + blocks;
         let state = money.chain.at(size(self.knobs.depth));
         let mut away = self.nodes.iter().filter(|n| n.is_honest()).flat_map(|n| {
             let opened = n.books.opened.keys();
