@@ -114,6 +114,9 @@ impl Knobs {
         self.withdraw_delay_s = p.between(600, 1_200);
         self.block_ms = p.between(200, 4_000);
         self.depth = p.between(1, 6);
+        if p.percent(40) && self.liars.is_empty() {
+            self.draw_cheats(p);
+        }
         if self.fault_phase_ms > 0 {
             self.reorg_percent = often(p, 40, 15);
             self.chain_down_percent = often(p, 30, 8);
@@ -177,6 +180,23 @@ impl Knobs {
                 }
             }
         }
+    }
+
+    /// Those who cheat about money.
+    fn draw_cheats(&mut self, p: &mut Prng) {
+        let payer = p.percent(60);
+        if payer {
+            self.requesters = 2;
+            self.jobs = self.jobs.max(2);
+        } else if self.providers < 2 {
+            return;
+        }
+        let role = if payer { Role::Payer } else { Role::Payee };
+        let kinds: Vec<_> = adversary::CATALOGUE.iter().filter(|e| e.role == role).collect();
+        let name = kinds[size(p.below(kinds.len() as u64))].name;
+        let node = if payer { 1 } else { size(self.requesters) };
+        let dose = p.between(1, 100);
+        self.liars.extend(Liar::named(node, name, dose));
     }
 
     fn lies(&mut self, p: &mut Prng, node: usize, name: &str, dose: impl Fn(&mut Prng) -> u64) {

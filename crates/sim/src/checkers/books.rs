@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ayni_core::{Record, Seen, decode_record};
-use ayni_types::{ChannelId, Lease, LeaseId, NodeId, Outcome, PaidBy, Receipt};
-use ayni_wire::{Message, channel_id};
+use ayni_core::{Record, Seal as _, Seen, decode_record};
+use ayni_types::{BatchKey, ChannelId, Lease, LeaseId, NodeId, Outcome, PaidBy, Receipt};
+use ayni_wire::{Message, Voucher, channel_id, voucher_hash};
 
 use super::{Violation, m2};
+use crate::seal::SimSeal;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -107,7 +108,9 @@ impl Books {
     /// The node, as a provider, hears something of one of its channels.
     pub fn heard(&mut self, from: NodeId, message: &Message) {
         match message {
-            Message::Voucher(voucher) => self.hear(voucher.channel, voucher.ceiling.0),
+            Message::Voucher(voucher) if self.holds(voucher) => {
+                self.hear(voucher.channel, voucher.ceiling.0);
+            }
             Message::BatchAck { lease, batch, taken: false } => {
                 let key = (*lease, *batch);
                 let is_its = self.leases.get(lease).is_some_and(|l| l.requester == from);
@@ -117,6 +120,17 @@ impl Books {
             }
             _ => {}
         }
+    }
+
+    /// Whether a voucher is what its channel's payer signed for it.
+    fn holds(&self, voucher: &Voucher) -> bool {
+        let all = self.leases.values().filter_map(|l| l.paid_by.as_ref());
+        let its = all.into_iter().find(|paid_by| channel_of(paid_by) == voucher.channel);
+        its.is_some_and(|paid_by| {
+            let hash = voucher_hash(&paid_by.ledger, voucher.channel, voucher.ceiling);
+            let key = BatchKey(paid_by.terms.payer_key.0);
+            SimSeal::new(NodeId([0; 32])).verify_batch(key, &hash, &voucher.signature)
+        })
     }
 
     fn hear(&mut self, channel: ChannelId, ceiling: u128) {

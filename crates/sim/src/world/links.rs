@@ -164,6 +164,7 @@ impl World {
         for deed in deeds {
             match deed {
                 Deed::Say(to, message) => self.say(at, to, *message),
+                Deed::Chain(paid_by, step) => self.submit(at, *paid_by, step),
                 Deed::Ignore => deaf = true,
                 Deed::NewKey => {
                     self.change_identity(at);

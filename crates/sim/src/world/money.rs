@@ -162,6 +162,22 @@ impl World {
             let found = self.nodes[at].durable.check_deposit(channel, number);
             self.violations.extend(found);
         }
+        if matches!(step, ChainStep::Deposit { .. }) {
+            self.ring.channels.insert(paid_by.terms.salt, paid_by);
+        }
+        let steps = if self.nodes[at].is_honest() {
+            vec![step]
+        } else {
+            self.with_adversary(at, |a, desk| a.chain(&paid_by, step, desk)).unwrap_or_default()
+        };
+        for step in steps {
+            self.submit(at, paid_by, step);
+        }
+    }
+
+    /// Hands a step to the chain, through the node's endpoint.
+    pub(super) fn submit(&mut self, at: usize, paid_by: PaidBy, step: ChainStep) {
+        let channel = channel_id(&paid_by.ledger, &paid_by.terms);
         let knobs = &self.knobs;
         let planted = self.options.planted;
         let Some(money) = &mut self.money else { return };
