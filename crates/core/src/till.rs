@@ -84,6 +84,16 @@ impl Core {
         }
     }
 
+    /// Bills that nobody will be asked to acknowledge any more are not going to be paid.
+    pub(crate) fn write_off_unheard(&mut self) {
+        let unseen = self.tills.values().flat_map(|till| till.unseen.keys().copied());
+        let over: Vec<(LeaseId, u64)> =
+            unseen.filter(|(lease, batch)| !self.awaits_ack(*lease, *batch)).collect();
+        for (lease, batch) in over {
+            self.commit(Record::BatchAcked { lease, batch, taken: false });
+        }
+    }
+
     /// A promise came. It counts if it is the channel's payer's, and higher than what we have.
     pub(crate) fn voucher_came(&mut self, from: NodeId, voucher: Voucher) {
         let Some(till) = self.tills.get(&voucher.channel).filter(|t| t.requester == from) else {
