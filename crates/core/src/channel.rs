@@ -105,11 +105,19 @@ impl Purse {
 
     /// The next voucher's amount, if there is reason to sign one: the bill less what is held back,
     /// and a step ahead while work goes on, never more than the channel holds. The payee can claim up
-    /// to it, so it is never more than that.
+    /// to it, so it is never more than that. Who takes back the rest pays the bill first, all of it.
     pub(crate) fn next_ceiling(&self, held: u128, step: u128) -> Option<u128> {
-        let secured = self.seen.filter(|s| !s.is_closing())?.secured();
+        let seen = self.seen?;
+        let secured = seen.secured();
+        let ends = self.closing || seen.is_closing();
+        let (held, step) = if ends { (0, 0) } else { (held, step) };
         let target = self.owed.saturating_sub(held).saturating_add(step).min(secured);
         (target > self.ceiling).then_some(target)
+    }
+
+    /// Whether everything that was decided to be paid in is there, and owed.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.seen.is_some() && self.missing_deposit().is_none() && self.intended() <= self.owed
     }
 
     /// Whether the deposit should grow before it stops the work.
@@ -253,7 +261,8 @@ mod tests {
             purse.seen = Some(seen(deposit, 0));
             assert_eq!(purse.next_ceiling(held, step), next, "{deposit} {owed} {held} {ceiling}");
             purse.seen = Some(closing(seen(deposit, 0)));
-            assert_eq!(purse.next_ceiling(held, step), None);
+            let rest = (owed > ceiling).then_some(owed.min(deposit)).filter(|o| *o > ceiling);
+            assert_eq!(purse.next_ceiling(held, step), rest, "all of the bill, and nothing ahead");
         }
     }
 

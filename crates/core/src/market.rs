@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ayni_types::{
-    Amount, AssignmentId, Digest, EngineId, Fault, FaultKind, Lease, LeaseId, NodeId,
-    NodeSignature, Offer, Outcome, PaidBy, Price, Time, limits,
+    Amount, AssignmentId, Digest, EngineId, Fault, FaultKind, Fuel, Lease, LeaseId, NodeId,
+    NodeSignature, Offer, Outcome, PaidBy, Price, TaskId, Time, limits,
 };
 use ayni_wire::{
     Assign, FullLease, Message, PROTOCOL_VERSION, Query, Refusal, RefusalCode, Signed,
@@ -30,6 +30,8 @@ pub(crate) struct Hire {
     pub(crate) next_batch: u64,
     /// Programs whose code was billed.
     pub(crate) programs: BTreeSet<Digest>,
+    /// Assignments that we gave up: what each may still be billed at most, once.
+    pub(crate) given_up: BTreeMap<u64, (TaskId, Fuel)>,
     /// Last sign of life.
     pub(crate) heard: Time,
     pub(crate) pinged: Time,
@@ -456,6 +458,7 @@ impl Core {
                 next_number: 0,
                 next_batch: 0,
                 programs: BTreeSet::new(),
+                given_up: BTreeMap::new(),
                 heard: self.now,
                 pinged: self.now,
                 busy: self.now,

@@ -212,6 +212,7 @@ impl Core {
         if let Some(provider) = &mut self.provider {
             provider.offer_at = now;
         }
+        self.write_off_unheard();
     }
 
     /// Flushes batches and renews the offer when their time has come.
@@ -795,8 +796,20 @@ impl Core {
         }
     }
 
-    /// Frees everything a lease holds; what is signed is kept until acknowledged.
+    /// Whether a batch is still said again until its requester acknowledges it.
+    pub(crate) fn awaits_ack(&self, lease: LeaseId, batch: u64) -> bool {
+        self.provider.as_ref().is_some_and(|p| {
+            p.stale.contains_key(&(lease, batch))
+                || p.tenancies.get(&lease).is_some_and(|t| t.unacked.contains_key(&batch))
+        })
+    }
+
+    /// Frees everything a lease holds; what was done is billed, and kept until acknowledged.
     fn close_tenancy(&mut self, lease: LeaseId) {
+        // Who ends a lease between an outcome and its bill is billed all the same.
+        while self.tenancy(lease).is_some_and(|t| !t.due.is_empty()) {
+            self.flush(lease);
+        }
         let Some(provider) = &mut self.provider else { return };
         let Some(tenancy) = provider.tenancies.remove(&lease) else { return };
         provider.offer_changed = true;
@@ -829,6 +842,7 @@ impl Core {
                 provider.stale.insert((lease, number), Stale { requester, batch, until, sent });
             }
         }
+        self.write_off_unheard();
         self.commit(Record::GrantClosed { lease });
         self.dirty = true;
     }
@@ -909,7 +923,9 @@ impl Core {
                 }));
             }
         }
+        let before = provider.stale.len();
         provider.stale.retain(|_, s| s.until > now);
+        let expired = provider.stale.len() < before;
         provider.past.retain(|_, (_, until)| *until > now);
         for stale in provider.stale.values_mut() {
             let up = self.peers.get(&stale.requester).is_some_and(|p| p.up);
@@ -917,6 +933,9 @@ impl Core {
                 stale.sent = now;
                 again.push((stale.requester, Message::Batch(stale.batch.clone())));
             }
+        }
+        if expired {
+            self.write_off_unheard();
         }
         for lease in dead {
             self.close_tenancy(lease);

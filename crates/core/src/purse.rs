@@ -12,7 +12,7 @@ use crate::core::Core;
 use crate::effect::{ChainStep, NoticeKind};
 use crate::event::{CommandError, Reply};
 use crate::journal::Record;
-use crate::market::Obstacle;
+use crate::market::{HireState, Obstacle};
 
 /// A step that the chain refused is tried again after so long, in milliseconds.
 pub(crate) const SUBMIT_REST_MS: u64 = 30_000;
@@ -75,6 +75,16 @@ impl Core {
         }
         if let Some(paid_by) = self.open_purse(&offer) {
             return Ok(Some(paid_by));
+        }
+        if let Some(purse) = self.purse_for(&offer) {
+            let channel = purse.id;
+            if purse.is_used_up()
+                && let Some(wallet) = &self.config.wallet
+            {
+                let amount = wallet.deposit;
+                self.commit(Record::ChannelToppedUp { channel, amount });
+                self.look_after_purse(channel);
+            }
         }
         if let Some(purse) = self.purse_for(&offer) {
             let text = match (&purse.trouble, purse.seen) {
@@ -156,7 +166,9 @@ impl Core {
     /// works for us are we ahead at all.
     fn terms_now(&self, purse: &Purse) -> (u128, u128) {
         let first = self.config.wallet.as_ref().map_or(Amount(0), |w| w.step_first);
-        let leases = self.hires.values().map(|h| h.lease()).filter(|l| {
+        // Who has not agreed to a lease yet is promised nothing for it.
+        let made = self.hires.values().filter(|h| h.state != HireState::Asked);
+        let leases = made.map(|h| h.lease()).filter(|l| {
             l.provider == purse.provider && l.paid_by.is_some_and(|p| p == purse.paid_by)
         });
         let most = leases.map(|l| l.voucher_step.0).max().unwrap_or(0);

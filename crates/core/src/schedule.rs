@@ -163,6 +163,12 @@ impl Core {
             return;
         }
         let Some(work) = hire.work.remove(&id.number) else { return };
+        if work.abandoned
+            && let Some(task) = self.jobs.get(&work.job).and_then(|j| j.task(work.index))
+        {
+            // Our cancelling may have overtaken the assignment, which is then executed all the same.
+            hire.given_up.insert(id.number, (task.id, task.spec.limits.fuel));
+        }
         hire.heard = now;
         if !matches!(fault.kind, FaultKind::InvalidProgram | FaultKind::Cancelled) {
             // Whoever faults again and again gets less and less to fault.
@@ -397,6 +403,11 @@ impl Core {
         let Some(hire) = self.hires.get_mut(&id.lease) else { return };
         let provider = hire.provider();
         let Some(work) = hire.work.remove(&id.number) else { return };
+        if work.leaf.is_none()
+            && let Some(task) = self.jobs.get(&work.job).and_then(|j| j.task(work.index))
+        {
+            hire.given_up.insert(id.number, (task.id, task.spec.limits.fuel));
+        }
         if let Some(fetch) = work.fetch {
             self.fetches.remove(&fetch);
             self.effects.push_back(crate::effect::Effect::CancelFetch(fetch));

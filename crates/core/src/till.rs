@@ -26,8 +26,7 @@ impl Core {
             (Some(asked), Some(paid_by)) => (asked, paid_by),
         };
         let terms = &paid_by.terms;
-        let lost = self.tills.values().filter(|t| t.requester == lease.requester);
-        if lost.fold(0, |sum: u128, t| sum.saturating_add(t.lost)) > asked.step.0 {
+        if self.lost_to(lease.requester) > asked.step.0 {
             return Some("more work was done for it in vain than one voucher step");
         }
         if paid_by.ledger != asked.ledger || terms.token != asked.token {
@@ -41,6 +40,18 @@ impl Core {
         } else {
             None
         }
+    }
+
+    /// Work for a requester that it never paid for and never will.
+    fn lost_to(&self, requester: NodeId) -> u128 {
+        let its = self.tills.values().filter(|t| t.requester == requester);
+        its.fold(0, |sum: u128, t| sum.saturating_add(t.lost))
+    }
+
+    /// How much more of a lease's work may be billed now.
+    fn room(&self, lease: &Lease, till: &Till) -> u128 {
+        let step = self.provider.as_ref().and_then(|p| p.config.payment).map_or(0, |p| p.step.0);
+        if self.lost_to(lease.requester) > step { 0 } else { till.room(lease.hold_back) }
     }
 
     pub(crate) fn apply_till(&mut self, lease: &Lease) {
@@ -70,6 +81,16 @@ impl Core {
         if !taken {
             till.owed = till.owed.saturating_sub(sum);
             till.lost = till.lost.saturating_add(sum);
+        }
+    }
+
+    /// Bills that nobody will be asked to acknowledge any more are not going to be paid.
+    pub(crate) fn write_off_unheard(&mut self) {
+        let unseen = self.tills.values().flat_map(|till| till.unseen.keys().copied());
+        let over: Vec<(LeaseId, u64)> =
+            unseen.filter(|(lease, batch)| !self.awaits_ack(*lease, *batch)).collect();
+        for (lease, batch) in over {
+            self.commit(Record::BatchAcked { lease, batch, taken: false });
         }
     }
 
@@ -125,7 +146,7 @@ impl Core {
             let Some(till) = self.lease_tills.get(lease).and_then(|id| self.tills.get(id)) else {
                 continue;
             };
-            let room = till.room(tenancy.full.lease.hold_back);
+            let room = self.room(&tenancy.full.lease, till);
             let left = room.saturating_sub(begun.get(&till.id).copied().unwrap_or(0));
             let more = left.div_ceil(till.usual().max(1));
             starts.insert(*lease, usize::try_from(more).unwrap_or(usize::MAX));
@@ -136,19 +157,23 @@ impl Core {
     /// Leases that are not paid for: their work waits, and after a while they end.
     pub(crate) fn unpaid_leases(&mut self) {
         let (now, grace) = (self.now, self.config.tuning.unpaid_ms);
-        let tills = &self.tills;
+        let Some(provider) = &self.provider else { return };
+        let mut paid: BTreeMap<LeaseId, bool> = BTreeMap::new();
+        for (lease, tenancy) in &provider.tenancies {
+            if let Some(till) = self.lease_tills.get(lease).and_then(|id| self.tills.get(id)) {
+                paid.insert(*lease, self.room(&tenancy.full.lease, till) > 0);
+            }
+        }
         let Some(provider) = &mut self.provider else { return };
         let mut over: Vec<(NodeId, LeaseId)> = Vec::new();
-        for (lease, tenancy) in &mut provider.tenancies {
-            let Some(till) = self.lease_tills.get(lease).and_then(|id| tills.get(id)) else {
-                continue;
-            };
-            if till.room(tenancy.full.lease.hold_back) > 0 {
+        for (lease, is_paid) in paid {
+            let Some(tenancy) = provider.tenancies.get_mut(&lease) else { continue };
+            if is_paid {
                 tenancy.unpaid_since = None;
             } else {
                 let since = *tenancy.unpaid_since.get_or_insert(now);
                 if now.since_ms(since) >= grace && !tenancy.is_ending() {
-                    over.push((tenancy.full.lease.requester, *lease));
+                    over.push((tenancy.full.lease.requester, lease));
                 }
             }
         }

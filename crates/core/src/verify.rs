@@ -180,9 +180,17 @@ impl Core {
 
     pub(crate) fn batch_came(&mut self, from: NodeId, batch: SignedBatch) {
         let (lease, number) = (batch.header.lease, batch.header.batch);
-        let Some(terms) = self.leases.get(&lease).filter(|l| l.lease.provider == from) else {
+        let Some(terms) = self.leases.get(&lease) else {
+            // Granted before a restart, and never in our journal: no work of it is wanted, and its
+            // provider must not wait for ever for a word about it.
+            if !self.hires.contains_key(&lease) {
+                self.send(from, Message::BatchAck { lease, batch: number, taken: false });
+            }
             return;
         };
+        if terms.lease.provider != from {
+            return;
+        }
         let signed = self.seal.verify_batch(
             terms.lease.batch_key,
             &batch_hash(&batch.header),
@@ -238,6 +246,7 @@ impl Core {
                 {
                     hire.programs.insert(task.spec.program);
                 }
+                hire.given_up.remove(&receipt.assignment);
                 if let Some(work) = hire.work.get_mut(&receipt.assignment) {
                     work.leaf = Some((number, leaf, receipt.price));
                     accepted.push(receipt.assignment);
@@ -327,8 +336,14 @@ impl Core {
         if receipt.code_bytes > limits::PROGRAM_BYTES_MAX || receipt.data_bytes > DATA_BYTES_MAX {
             return Err("it bills more bytes than a task can have".to_owned());
         }
-        // Given up by us in the meantime: billed, but of no use.
-        let Some(work) = hire.work.get(&receipt.assignment) else { return Ok(()) };
+        let Some(work) = hire.work.get(&receipt.assignment) else {
+            // Given up by us in the meantime: billed once and within its limits, but of no use.
+            return match hire.given_up.get(&receipt.assignment) {
+                Some((task, fuel)) if receipt.task == *task && receipt.fuel <= *fuel => Ok(()),
+                Some(_) => Err("it bills more than its task can cost".to_owned()),
+                None => Err(format!("assignment {} owes nothing more", receipt.assignment)),
+            };
+        };
         if work.leaf.is_some() {
             return Err(format!("assignment {} was billed before", receipt.assignment));
         }

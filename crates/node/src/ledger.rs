@@ -69,8 +69,7 @@ pub fn make_account(home: &Path, cost: ScryptCost) -> Result<Account, LedgerErro
     let keystore = Keystore::open(&home.join("keys").join("accounts"))?;
     let path = home.join("keys").join("password");
     let password = match Password::from_file(&path) {
-        Ok(password) => password,
-        Err(_) => {
+        Err(_) if !path.exists() => {
             let mut random = [0; 24];
             getrandom::fill(&mut random)?;
             ayni_chain::keystore::write_secret(
@@ -79,6 +78,8 @@ pub fn make_account(home: &Path, cost: ScryptCost) -> Result<Account, LedgerErro
             )?;
             Password::from_file(&path)?
         }
+        // One that can't be read is not replaced: an account may need it.
+        other => other?,
     };
     match keystore.list()?.first() {
         Some(account) => Ok(*account),

@@ -7,25 +7,33 @@
 //! | provider, wrong work | `garbage`, `copies`, `stale`, `partial`, `over_reports`, `exhausts`, `lies_at_rate`, `one_per_window`, `one_big_lie`, `wary`, `colludes`, `new_key` |
 //! | provider, wrong conduct | `wrong_price`, `two_roots`, `never_signs`, `foreign_key`, `stalls`, `never_compiled`, `ransom` |
 //! | requester | `false_mismatch`, `retries_free`, `cancels_late`, `duplicates`, `quote_spam`, `blinded` |
+//! | payer | `stops_paying`, `withdraws_early`, `disowns`, `anothers_channel`, `old_vouchers`, `foreign_vouchers` |
+//! | payee | `claims_ceiling`, `bills_and_goes`, `bills_twice` |
 //! | network | `eclipse`, `replay`, `relay` (clocks and partitions are knobs) |
 //!
-//! Deliberately not here: breaking signatures (the real ones are tested where they are made) and
-//! anything that needs money on a chain.
+//! Deliberately not here: breaking signatures (the real ones are tested where they are made).
 
+mod anothers_channel;
+mod bills_and_goes;
+mod bills_twice;
 mod blinded;
 mod cancels_late;
+mod claims_ceiling;
 mod colludes;
 mod copies;
+mod disowns;
 mod duplicates;
 mod eclipse;
 mod exhausts;
 mod false_mismatch;
 mod foreign_key;
+mod foreign_vouchers;
 mod garbage;
 mod lies_at_rate;
 mod never_compiled;
 mod never_signs;
 mod new_key;
+mod old_vouchers;
 mod one_big_lie;
 mod one_per_window;
 mod over_reports;
@@ -37,14 +45,16 @@ mod replay;
 mod retries_free;
 mod stale;
 mod stalls;
+mod stops_paying;
 mod two_roots;
 mod wary;
+mod withdraws_early;
 mod wrong_price;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ayni_core::{Evidence, Purpose, Ran};
-use ayni_types::{Digest, Fault, NodeId, Outcome, TaskId, TaskSpec};
+use ayni_core::{ChainStep, Evidence, Purpose, Ran};
+use ayni_types::{Digest, Fault, NodeId, Outcome, PaidBy, TaskId, TaskSpec};
 use ayni_wire::{Message, ReceiptFile, digest};
 
 use crate::prng::Prng;
@@ -83,6 +93,11 @@ pub trait Adversary: Send {
     /// What happens to so many bytes on any of its connections (it forwards them, and can't read).
     fn wire(&mut self, _bytes: usize, _desk: &mut Desk<'_>) -> Fate {
         Fate::Pass
+    }
+
+    /// Its core wants a step taken in a channel. Answers which are taken instead.
+    fn chain(&mut self, _channel: &PaidBy, step: ChainStep, _: &mut Desk<'_>) -> Vec<ChainStep> {
+        vec![step]
     }
 
     /// What it shows to the world as evidence, from what its core holds.
@@ -124,6 +139,8 @@ impl RunSeen<'_> {
 pub enum Deed {
     /// Say this.
     Say(NodeId, Box<Message>),
+    /// Take this step on the chain.
+    Chain(Box<PaidBy>, ChainStep),
     /// Its core does not hear of it.
     Ignore,
     /// It goes away and comes back with another key and an empty disk.
@@ -164,6 +181,8 @@ pub struct Ring {
     pub asked: BTreeMap<TaskId, BTreeSet<NodeId>>,
     /// What one of them found by executing it.
     pub found: BTreeMap<TaskId, Outcome>,
+    /// Every channel that was ever paid into, by its salt: the chain shows them to anybody.
+    pub channels: BTreeMap<[u8; 32], PaidBy>,
 }
 
 impl Ring {
@@ -188,6 +207,10 @@ pub enum Role {
     Provider,
     Requester,
     Network,
+    /// A requester, in worlds with pay.
+    Payer,
+    /// A provider, in worlds with pay.
+    Payee,
 }
 
 /// A strategy in the catalogue.
@@ -241,6 +264,17 @@ pub const CATALOGUE: &[Entry] = &[
     entry("eclipse", Role::Network, |_| Box::new(eclipse::Eclipse)),
     entry("replay", Role::Network, |dose| Box::new(replay::Replay::new(dose))),
     entry("relay", Role::Network, |dose| Box::new(relay::Relay { percent: dose })),
+    entry("stops_paying", Role::Payer, |_| Box::new(stops_paying::StopsPaying::default())),
+    entry("withdraws_early", Role::Payer, |_| Box::new(withdraws_early::WithdrawsEarly::default())),
+    entry("disowns", Role::Payer, |_| Box::new(disowns::Disowns)),
+    entry("anothers_channel", Role::Payer, |_| Box::new(anothers_channel::AnothersChannel)),
+    entry("old_vouchers", Role::Payer, |_| Box::new(old_vouchers::OldVouchers::default())),
+    entry("foreign_vouchers", Role::Payer, |_| {
+        Box::new(foreign_vouchers::ForeignVouchers::default())
+    }),
+    entry("claims_ceiling", Role::Payee, |_| Box::new(claims_ceiling::ClaimsCeiling)),
+    entry("bills_and_goes", Role::Payee, |dose| Box::new(bills_and_goes::BillsAndGoes::new(dose))),
+    entry("bills_twice", Role::Payee, |_| Box::new(bills_twice::BillsTwice::default())),
 ];
 
 const fn entry(name: &'static str, role: Role, make: fn(u64) -> Box<dyn Adversary>) -> Entry {

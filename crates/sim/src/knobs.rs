@@ -127,6 +127,40 @@ knobs! {
     open,
     /// How long faults last.
     fault_phase_ms,
+    /// Providers are paid, on a chain.
+    paid,
+    /// What a channel is opened with, and topped up by.
+    deposit,
+    /// How far ahead of the bills requesters promise those whom they do not know.
+    step_first,
+    /// The same for any.
+    step_max,
+    /// How far ahead providers want promises to be; also what they let come to nothing.
+    provider_step,
+    /// Providers claim when there is so much to claim.
+    claim_least,
+    /// Seconds between the announcement of a withdrawal and the withdrawal.
+    withdraw_delay_s,
+    /// Between two blocks.
+    block_ms,
+    /// Blocks on top of a final one.
+    depth,
+    /// Percent of fault ticks at which the newest blocks are replaced by others.
+    reorg_percent,
+    /// The same for a chain that nobody reaches for a while.
+    chain_down_percent,
+    /// The same for deposits and claims that are too dear for a while.
+    gas_percent,
+    /// The same for a node whose view of the chain lags or stands still.
+    rpc_percent,
+    /// The same for a requester that closes a channel.
+    close_percent,
+    /// Percent of steps that the chain never gets.
+    tx_drop_percent,
+    /// Percent of steps that are mined late.
+    tx_late_percent,
+    /// Percent of steps that the chain gets twice.
+    tx_twice_percent,
 }
 
 impl Knobs {
@@ -178,6 +212,14 @@ impl Knobs {
             return Err("requesters, providers, jobs and tasks must not be 0".to_owned());
         }
         knobs.stretch = knobs.stretch.max(1);
+        if knobs.paid > 0 {
+            let needed =
+                ["deposit", "step_first", "step_max", "provider_step", "block_ms", "depth"];
+            let unset = needed.iter().find(|name| knobs.number(name) == Some(0));
+            if let Some(name) = unset {
+                return Err(format!("`{name}` must not be 0 in a world with pay"));
+            }
+        }
         Ok(knobs)
     }
 }

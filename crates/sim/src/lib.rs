@@ -6,6 +6,7 @@
 //! world     virtual clock, event heap, nodes, faults, the two phases
 //! clock     what a node's own clock says
 //! net       connections that are up or down, delays, partitions
+//! chain     a model chain with the channels' contract on it
 //! disk      a journal with a live and a durable image
 //! runner    a model of execution: outcomes are a pure function of the task
 //! adversary dishonest nodes, one file per strategy
@@ -21,6 +22,7 @@
 //! time. Deliberately not here: real time, threads (only the farm uses them, one world each), async.
 
 pub mod adversary;
+pub mod chain;
 pub mod checkers;
 pub mod clock;
 pub mod disk;

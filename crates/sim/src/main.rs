@@ -38,6 +38,9 @@ enum Action {
         /// Worlds at the pace of people: runs of minutes to an hour, faults for hours.
         #[arg(long)]
         long: bool,
+        /// Every world with pay (else three in ten have it).
+        #[arg(long, conflicts_with = "long")]
+        paid: bool,
         /// Worlds at once; as many as cores if not given.
         #[arg(long)]
         threads: Option<usize>,
@@ -97,6 +100,9 @@ struct Which {
     /// The long world of the seed.
     #[arg(long, requires = "seed")]
     long: bool,
+    /// The world of the seed, with pay.
+    #[arg(long, requires = "seed", conflicts_with = "long")]
+    paid: bool,
     /// The world of the knobs in this file.
     #[arg(long)]
     knobs: Option<PathBuf>,
@@ -107,6 +113,7 @@ impl Which {
         match (&self.knobs, self.seed) {
             (Some(path), _) => read(path),
             (None, Some(seed)) if self.long => Ok(Knobs::long(seed)),
+            (None, Some(seed)) if self.paid => Ok(Knobs::paid(seed)),
             (None, seed) => Ok(Knobs::draw(seed.unwrap_or_default())),
         }
     }
@@ -121,8 +128,13 @@ fn read(path: &Path) -> anyhow::Result<Knobs> {
 fn main() -> anyhow::Result<()> {
     let broken = match Arguments::parse().command {
         Action::Run { world, lines } => run(world.knobs()?, lines),
-        Action::Farm { seeds, minutes, long, threads } => {
-            many(&seeds, minutes, long, threads.unwrap_or_else(cores))?
+        Action::Farm { seeds, minutes, long, paid, threads } => {
+            let draw = match (long, paid) {
+                (true, _) => Knobs::long,
+                (false, true) => Knobs::paid,
+                (false, false) => Knobs::draw,
+            };
+            many(&seeds, minutes, draw, threads.unwrap_or_else(cores))?
         }
         Action::Shrink { world, tries, out } => smaller(world.knobs()?, tries, &out)?,
         Action::Load { tasks } => load(tasks),
@@ -165,7 +177,12 @@ fn show(report: &Report) {
     }
 }
 
-fn many(seeds: &str, minutes: Option<u64>, long: bool, threads: usize) -> anyhow::Result<bool> {
+fn many(
+    seeds: &str,
+    minutes: Option<u64>,
+    draw: fn(u64) -> Knobs,
+    threads: usize,
+) -> anyhow::Result<bool> {
     let (from, to) = seeds
         .split_once("..")
         .ok_or_else(|| anyhow::anyhow!("`{seeds}` is not a range (hint: --seeds 0..1000)"))?;
@@ -173,8 +190,7 @@ fn many(seeds: &str, minutes: Option<u64>, long: bool, threads: usize) -> anyhow
     let began = Instant::now();
     let at_most = minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
     let harvest = farm(from..to, threads, at_most, |seed| {
-        let knobs = if long { Knobs::long(seed) } else { Knobs::draw(seed) };
-        let report = run_world(knobs, Options::default());
+        let report = run_world(draw(seed), Options::default());
         if !report.violations.is_empty() {
             show(&report);
         }

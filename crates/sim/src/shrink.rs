@@ -18,9 +18,15 @@ const AT_LEAST_ONE: &[&str] = &[
     "home_slots",
     "delay_ms_max",
     "disk_ms_max",
+    "deposit",
+    "step_first",
+    "step_max",
+    "provider_step",
+    "block_ms",
+    "depth",
 ];
 /// Knobs that are left alone.
-const KEPT: &[&str] = &["seed"];
+const KEPT: &[&str] = &["seed", "withdraw_delay_s"];
 
 /// What was found.
 #[derive(Debug)]

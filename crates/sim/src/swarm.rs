@@ -45,6 +45,9 @@ impl Knobs {
         knobs.draw_liars(&mut Prng::new(seed, "liars"));
         let mut compiles = Prng::new(seed, "compiles");
         knobs.compile_ms = often(&mut compiles, 30, 40_000);
+        if Prng::new(seed, "paid").percent(30) {
+            knobs.draw_money(&mut Prng::new(seed, "money knobs"));
+        }
         knobs
     }
 
@@ -86,6 +89,45 @@ impl Knobs {
         if p.percent(15) && self.home == 0 {
             // Nothing runs at home: others audit.
             self.home_slots = 0;
+        }
+    }
+
+    /// The same world with pay.
+    #[must_use]
+    pub fn paid(seed: u64) -> Self {
+        let mut knobs = Self::draw(seed);
+        knobs.draw_money(&mut Prng::new(seed, "money knobs"));
+        knobs
+    }
+
+    fn draw_money(&mut self, p: &mut Prng) {
+        self.paid = 1;
+        // A task costs up to 2,600; some steps are smaller than that, and some hold many tasks.
+        self.step_first = p.between(500, 20_000);
+        self.step_max = self.step_first * p.between(1, 8);
+        self.provider_step = p.between(20_000, 200_000);
+        self.deposit = self.step_first * p.between(1, 20);
+        self.claim_least = p.between(1, 20_000);
+        self.hold_back = match p.below(3) {
+            0 => 0,
+            1 => p.between(1, 20_000),
+            _ => 1_000_000_000,
+        };
+        self.withdraw_delay_s = p.between(600, 1_200);
+        self.block_ms = p.between(200, 4_000);
+        self.depth = p.between(1, 6);
+        if p.percent(40) && self.liars.is_empty() {
+            self.draw_cheats(p);
+        }
+        if self.fault_phase_ms > 0 {
+            self.reorg_percent = often(p, 40, 15);
+            self.chain_down_percent = often(p, 30, 8);
+            self.gas_percent = often(p, 30, 8);
+            self.rpc_percent = often(p, 40, 15);
+            self.close_percent = often(p, 30, 6);
+            self.tx_drop_percent = often(p, 30, 40);
+            self.tx_late_percent = often(p, 40, 60);
+            self.tx_twice_percent = often(p, 40, 60);
         }
     }
 
@@ -142,6 +184,23 @@ impl Knobs {
         }
     }
 
+    /// Those who cheat about money.
+    fn draw_cheats(&mut self, p: &mut Prng) {
+        let payer = p.percent(60);
+        if payer {
+            self.requesters = 2;
+            self.jobs = self.jobs.max(2);
+        } else if self.providers < 2 {
+            return;
+        }
+        let role = if payer { Role::Payer } else { Role::Payee };
+        let kinds: Vec<_> = adversary::CATALOGUE.iter().filter(|e| e.role == role).collect();
+        let name = kinds[size(p.below(kinds.len() as u64))].name;
+        let node = if payer { 1 } else { size(self.requesters) };
+        let dose = p.between(1, 100);
+        self.liars.extend(Liar::named(node, name, dose));
+    }
+
     fn lies(&mut self, p: &mut Prng, node: usize, name: &str, dose: impl Fn(&mut Prng) -> u64) {
         let dose = dose(p);
         self.liars.extend(Liar::named(node, name, dose));
@@ -165,6 +224,19 @@ impl Knobs {
         let last = knobs.nodes() - 1;
         knobs.liars.retain(|liar| liar.node < last && liar.name != "quote_spam");
         knobs.cancel = 0;
+        if knobs.paid > 0 {
+            // Prices grow with the tasks.
+            for number in [
+                &mut knobs.deposit,
+                &mut knobs.step_first,
+                &mut knobs.step_max,
+                &mut knobs.provider_step,
+            ] {
+                *number *= knobs.stretch;
+            }
+            knobs.withdraw_delay_s *= 20;
+            knobs.block_ms *= 10;
+        }
         knobs
     }
 

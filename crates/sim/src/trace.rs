@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 /// Lines kept for people.
-const LINES_KEPT: usize = 400;
+const LINES_KEPT: usize = 50_000;
 
 /// See the module.
 #[derive(Debug)]

@@ -8,6 +8,7 @@
 //! links     connections and messages
 //! storage   the journal
 //! machines  blobs and runs
+//! money     the chain, each node's view of it, and the way out
 //! faults    the fault phase and the healing after it
 //! inject    the n-th failure, for loops over every n
 //! workload  configurations, jobs and tasks
@@ -23,6 +24,7 @@ mod heap;
 mod inject;
 mod links;
 mod machines;
+mod money;
 mod node;
 mod storage;
 mod workload;
@@ -76,6 +78,8 @@ pub enum Planted {
     LosesTail,
     /// The first provider's runner errs on every task, and the checkers are not told.
     HiddenLiar,
+    /// Pays every deposit in twice.
+    PaysTwice,
 }
 
 /// Runs the world of a seed.
@@ -104,6 +108,8 @@ struct World {
     ring: Ring,
     clients: Vec<Client>,
     net: Net,
+    /// The chain, if anybody is paid.
+    money: Option<Box<money::Money>>,
     trace: Trace,
     violations: Vec<Violation>,
     chance: Prng,
@@ -144,6 +150,7 @@ impl World {
             liars,
             clients,
             net: Net::default(),
+            money: money::money(&knobs),
             trace: Trace::new(options.verbose),
             violations: Vec::new(),
             delays: Prng::new(knobs.seed, "delays"),
@@ -177,6 +184,9 @@ impl World {
             }
         }
         self.schedule(FAULT_TICK_MS, 0, Happening::FaultTick);
+        if self.money.is_some() {
+            self.schedule(self.knobs.block_ms, 0, Happening::Block);
+        }
         let give_up = self.give_up_at();
         let (mut settled_at, mut look_at) = (None, 0);
         while let Some(Reverse(next)) = self.heap.pop() {
@@ -194,10 +204,13 @@ impl World {
                 look_at = self.now + 1_000;
                 settled_at = self.is_settled().then_some(self.now);
             }
-            if settled_at.is_some_and(|at| self.now > at + COOL_DOWN_MS) {
-                break;
+            if settled_at.is_some_and(|at| self.now > at + COOL_DOWN_MS) && self.now >= look_at {
+                look_at = self.now + if self.money.is_some() { 1_000 } else { 0 };
+                if self.money_is_home() {
+                    break;
+                }
             }
-            if self.now > give_up {
+            if settled_at.is_none() && self.now > give_up {
                 self.report_stuck();
                 return;
             }
@@ -235,6 +248,7 @@ impl World {
             Happening::Client(client) => self.client(client),
             Happening::Idle => self.idle(node),
             Happening::FaultTick => self.fault_tick(),
+            Happening::Block => self.block(),
             Happening::DiskMends => self.nodes[node].disk.broken = false,
             Happening::Mend(pair) => self.net.set_cut(pair, false),
             Happening::Deliver { from, epoch, message } => {
@@ -268,6 +282,10 @@ impl World {
             }
             Happening::RunEnds { run, result } => self.run_ends(node, run, *result),
             Happening::Resume => self.resume(node),
+            Happening::Seen(channel) => self.seen(node, channel),
+            Happening::ChainFailed(channel, reason) => {
+                self.handle(node, Event::ChainFailed { channel, reason });
+            }
         }
     }
 

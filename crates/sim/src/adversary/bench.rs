@@ -1,12 +1,13 @@
 //! What the tests of all strategies share: a desk, a task, and a few shapes of message.
 
-use ayni_core::{Purpose, Ran};
+use ayni_core::{ChainStep, Purpose, Ran};
 use ayni_types::{
-    AssignmentId, BatchHeader, BatchKey, Digest, EngineBuild, EngineId, Fuel, Lease, LeaseId,
-    Limits, NodeId, NodeSignature, Observed, Price, Receipt, TaskSpec,
+    Account, Amount, AssignmentId, BatchHeader, BatchKey, ChannelId, ChannelTerms, Digest,
+    EngineBuild, EngineId, Fuel, Lease, LeaseId, Limits, NodeId, NodeSignature, Observed, PaidBy,
+    Price, Receipt, TaskSpec,
 };
 use ayni_wire::{
-    Assign, Delivered, EvmSignature, FullLease, Message, SignedBatch, digest, leaf_hash,
+    Assign, Delivered, EvmSignature, FullLease, Message, SignedBatch, Voucher, digest, leaf_hash,
     merkle_root, outcome_digest, task_id,
 };
 
@@ -69,6 +70,10 @@ impl Bench {
 
     pub(super) fn hear(&mut self, message: &Message) -> Vec<Deed> {
         self.act(|adversary, desk| adversary.hear(OTHER, message, desk))
+    }
+
+    pub(super) fn chain(&mut self, step: ChainStep) -> Vec<ChainStep> {
+        self.act(|adversary, desk| adversary.chain(&paid_by(), step, desk))
     }
 
     pub(super) fn idle(&mut self) -> Vec<Deed> {
@@ -141,6 +146,24 @@ pub(super) fn batch(number: u32) -> SignedBatch {
         signature: EvmSignature([0; 65]),
         receipts: vec![receipt],
     }
+}
+
+pub(super) fn paid_by() -> PaidBy {
+    let terms = ChannelTerms {
+        payer: Account([1; 20]),
+        payer_key: Account([2; 20]),
+        payee: Account([3; 20]),
+        payee_key: Account([4; 20]),
+        token: crate::chain::TOKEN,
+        withdraw_delay_s: 60,
+        salt: [1; 32],
+    };
+    PaidBy { ledger: crate::chain::ledger(), terms }
+}
+
+pub(super) fn voucher(ceiling: u128) -> Message {
+    let signature = EvmSignature([0; 65]);
+    Message::Voucher(Voucher { channel: ChannelId([5; 32]), ceiling: Amount(ceiling), signature })
 }
 
 pub(super) fn lease() -> FullLease {

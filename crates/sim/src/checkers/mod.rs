@@ -10,13 +10,25 @@
 //! v1        a result that counts as verified is right, and only liars are accused
 //! evidence  what a third party makes of evidence (used by V1)
 //! gate      M6: nothing signed is said, and nothing told, before it is durable
+//! books     one node's money, from its journal and its post (used by M1 to M5)
+//! m1        money is neither made nor lost
+//! m2        no result is paid twice
+//! m3        what a provider can lose, and that it claims in time
+//! m4        what a requester can lose, and that liars are promised nothing
+//! m5        everybody gets out with what is theirs
 //! ```
 
+pub mod books;
 pub mod evidence;
 pub mod gate;
 pub mod j1;
 pub mod j2;
 pub mod j3;
+pub mod m1;
+pub mod m2;
+pub mod m3;
+pub mod m4;
+pub mod m5;
 pub mod r1;
 pub mod told;
 pub mod v1;

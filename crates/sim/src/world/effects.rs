@@ -30,7 +30,8 @@ impl World {
                 }
             }
             Effect::CancelFetch(_) | Effect::CloseSlot(_) => {}
-            Effect::WatchChannel(_) | Effect::Chain { .. } => {}
+            Effect::WatchChannel(paid_by) => self.watch(at, paid_by),
+            Effect::Chain { paid_by, step } => self.chain_step(at, paid_by, step),
             Effect::Freeze(frozen) => self.nodes[at].frozen = frozen,
             Effect::Reply { id, result } => self.replied(at, id, result),
             Effect::Notice(notice) => {

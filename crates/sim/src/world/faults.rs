@@ -60,6 +60,7 @@ impl World {
             let lasts = self.lasts(10_000);
             self.schedule(lasts, at, Happening::DiskMends);
         }
+        self.chain_faults();
         if self.faults_draw(knobs.freeze_percent) {
             let at = any(&mut self.faults);
             self.nodes[at].asleep_until = self.now + self.lasts(30_000);
@@ -85,6 +86,7 @@ impl World {
         self.healed = true;
         self.trace.say(self.now, 0, || "HEAL".to_owned());
         self.net.heal();
+        self.heal_chain();
         for at in 0..self.nodes.len() {
             self.nodes[at].disk.broken = false;
             self.nodes[at].dies_in = None;

@@ -65,7 +65,10 @@ impl World {
         // Each machine compiles each of the two programs once, after healing too.
         let compiled = 2 * self.knobs.compile_ms * self.knobs.nodes() as u64;
         let work = 3 * work + compiled + lies + claimed;
-        EPOCH_MS + (self.knobs.fault_phase_ms + 600_000) * pace + work
+        // A channel to every provider, and some of them again: each step may be lost, and is taken
+        // again after half a minute.
+        let chain = if self.money.is_some() { 1_800_000 + 40 * self.knobs.block_ms } else { 0 };
+        EPOCH_MS + chain + (self.knobs.fault_phase_ms + 600_000) * pace + work
     }
 
     /// Users of dishonest requesters get what they get.
@@ -120,6 +123,7 @@ impl World {
             }
         }
         found.extend(self.shown_by_liars());
+        found.extend(self.final_money());
         self.violations.extend(found);
     }
 

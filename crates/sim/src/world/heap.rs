@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use ayni_core::{FetchId, Ran, RunId};
-use ayni_types::{Digest, Fault};
+use ayni_types::{ChannelId, Digest, Fault};
 use ayni_wire::Message;
 
 use crate::net::Pair;
@@ -30,6 +30,9 @@ pub(super) enum Happening {
     DiskMends,
     Resume,
     Mend(Pair),
+    Block,
+    Seen(ChannelId),
+    ChainFailed(ChannelId, String),
 }
 
 impl Happening {
@@ -49,6 +52,8 @@ impl Happening {
                 | Self::Client(_)
                 | Self::Idle
                 | Self::Resume
+                | Self::Seen(..)
+                | Self::ChainFailed(..)
         )
     }
 }

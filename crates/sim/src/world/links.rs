@@ -8,6 +8,7 @@ use ayni_wire::{Message, encode};
 
 use super::{Fail, Happening, World};
 use crate::adversary::{Deed, Fate};
+use crate::checkers::m4;
 use crate::net::pair;
 
 impl World {
@@ -47,6 +48,9 @@ impl World {
         }
         if self.nodes[at].is_honest() {
             self.violations.extend(self.nodes[at].durable.check_send(&message));
+            if let Message::Voucher(voucher) = &message {
+                self.violations.extend(m4::says(&self.nodes[at].books, voucher));
+            }
             self.say(at, to, message);
             return;
         }
@@ -139,6 +143,9 @@ impl World {
                 return;
             }
         }
+        if self.money.is_some() && self.nodes[at].core.is_some() {
+            self.nodes[at].books.heard(from, &message);
+        }
         self.handle(at, Event::Message { from, message });
     }
 
@@ -157,6 +164,7 @@ impl World {
         for deed in deeds {
             match deed {
                 Deed::Say(to, message) => self.say(at, to, *message),
+                Deed::Chain(paid_by, step) => self.submit(at, *paid_by, step),
                 Deed::Ignore => deaf = true,
                 Deed::NewKey => {
                     self.change_identity(at);

@@ -6,6 +6,7 @@ use ayni_wire::task_id;
 
 use super::{Fail, Happening, Violation, World};
 use crate::adversary::RunSeen;
+use crate::checkers::m3;
 use crate::runner;
 
 impl World {
@@ -66,6 +67,11 @@ impl World {
         timeout_ms: u64,
         purpose: Purpose,
     ) {
+        let node = &self.nodes[at];
+        if let (Purpose::Lease(lease), true) = (purpose, self.money.is_some() && node.is_honest()) {
+            let step = u128::from(self.knobs.provider_step);
+            self.violations.extend(m3::begins(&node.books, lease, step));
+        }
         let node = &self.nodes[at];
         if runner::inputs(task).iter().any(|b| !node.blobs.contains(b)) {
             let text = format!("node {at} runs a task whose inputs it does not hold");
@@ -128,6 +134,9 @@ impl World {
         if let Ok(ran) = &result {
             let outputs = runner::outputs(&ran.outcome);
             self.nodes[at].blobs.extend(outputs);
+            if let Purpose::Lease(lease) = purpose {
+                self.nodes[at].books.did(lease, &ran.outcome, ran.data_bytes);
+            }
         }
         self.handle(at, Event::Ran { run, result });
     }

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use ayni_core::{Config, Core, Event, Purpose, RunId};
 use ayni_types::{Digest, LeaseId, NodeId, Time};
 
+use super::money::View;
 use super::{Happening, Planted, World};
 use crate::adversary::{Adversary, Desk, Liar};
+use crate::checkers::books::Books;
 use crate::checkers::gate::Durable;
 use crate::checkers::told::Told;
-use crate::checkers::{Violation, j2, r1};
+use crate::checkers::{Violation, j2, m4, r1};
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::prng::Prng;
@@ -25,6 +27,8 @@ pub(super) struct Node {
     pub(super) synced_at: u64,
     pub(super) durable: Durable,
     pub(super) told: Told,
+    pub(super) books: Books,
+    pub(super) view: View,
     pub(super) blobs: BTreeSet<Digest>,
     pub(super) fuel_per_ms: u64,
     pub(super) adversary: Option<Box<dyn Adversary>>,
@@ -58,6 +62,8 @@ impl Node {
             synced_at: 0,
             durable: Durable::default(),
             told: Told::default(),
+            books: Books::default(),
+            view: View::default(),
             blobs: BTreeSet::new(),
             fuel_per_ms,
             tenants: BTreeMap::new(),
@@ -115,6 +121,14 @@ impl World {
         if let Some(violation) = r1::check(core, slots) {
             self.violations.push(violation);
         }
+        if self.money.is_some() && node.is_honest() {
+            let node = &mut self.nodes[at];
+            let frozen = &mut node.view.frozen;
+            let found = node.core.as_ref().and_then(|core| m4::to_liars(core, frozen));
+            self.violations.extend(found);
+        }
+        let node = &self.nodes[at];
+        let Some(core) = &node.core else { return };
         let wake = core.poll_timeout().map(|t| node.clock.when(t.0).max(self.now + 1));
         if wake != node.wake_at {
             self.nodes[at].wake_at = wake;
@@ -151,6 +165,14 @@ impl World {
         let node = &mut self.nodes[at];
         let seal = Box::new(SimSeal::new(node.id));
         let config = node.config.clone();
+        if self.money.is_some() {
+            node.view.forget();
+            match Books::reopened(node.disk.records()) {
+                Ok(books) => node.books = books,
+                Err(violation) => self.violations.push(violation),
+            }
+        }
+        let node = &mut self.nodes[at];
         let core = Core::recover(config, seal, seed, time, node.disk.records());
         node.frozen = false;
         node.draining = false;

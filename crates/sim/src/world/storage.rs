@@ -19,6 +19,11 @@ impl World {
             self.schedule(delay, at, Happening::SyncFailed(sequence));
             return;
         }
+        if self.money.is_some()
+            && let Err(violation) = node.books.wrote(sequence, &records)
+        {
+            self.violations.push(violation);
+        }
         node.durable.wrote(&records);
         node.disk.append(Batch { sequence, records });
         let when = (self.now + delay).max(node.synced_at);

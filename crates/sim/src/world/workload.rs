@@ -7,9 +7,9 @@ use ayni_types::{
 };
 use ayni_wire::digest;
 
-use super::EPOCH_MS;
 use super::clients::{Client, Stage};
 use super::node::Node;
+use super::{EPOCH_MS, money};
 use crate::knobs::{Knobs, size};
 use crate::prng::Prng;
 use crate::runner;
@@ -28,7 +28,7 @@ pub(super) fn nodes(knobs: &Knobs, chance: &mut Prng) -> Vec<Node> {
         .map(|at| {
             let liar = knobs.liars.iter().find(|liar| liar.node == at);
             let fuel_per_ms = chance.between(300_000, 3_000_000);
-            let config = config(knobs, chance, id(at), &addresses, at >= requesters);
+            let config = config(knobs, chance, (at, id(at)), &addresses, at >= requesters);
             Node::new(id(at), config, fuel_per_ms, liar)
         })
         .collect()
@@ -37,7 +37,7 @@ pub(super) fn nodes(knobs: &Knobs, chance: &mut Prng) -> Vec<Node> {
 fn config(
     knobs: &Knobs,
     chance: &mut Prng,
-    node: NodeId,
+    (at, node): (usize, NodeId),
     directories: &[NodeId],
     provides: bool,
 ) -> Config {
@@ -63,17 +63,25 @@ fn config(
             region: None,
             stake: Amount(u128::from(knobs.stake)),
             hold_back: Amount(u128::from(knobs.hold_back)),
-            payment: None,
+            payment: money::payment(knobs, at),
         }),
         home: HomeConfig {
             slots: if provides { 0 } else { u32::try_from(knobs.home_slots).unwrap_or(1) },
             memory_bytes: 1 << 30,
             build,
         },
-        wallet: None,
+        wallet: if provides { None } else { money::wallet(knobs, at) },
         directories: others.map(|other| addr(*other)).collect(),
-        tuning: Tuning::default(),
+        tuning: tuning(knobs),
     }
+}
+
+fn tuning(knobs: &Knobs) -> Tuning {
+    let mut tuning = Tuning::default();
+    if knobs.paid > 0 {
+        tuning.claim_least = Amount(knobs.claim_least.into());
+    }
+    tuning
 }
 
 /// The users and their jobs.
