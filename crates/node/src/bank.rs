@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ayni_chain::contracts::{self, Addresses, AddressesError, Claim};
-use ayni_chain::embedded::LOCAL_CHAIN;
 use ayni_chain::keystore::{Keystore, KeystoreError, Password, PasswordError};
 use ayni_chain::sender::{FileOutbox, Intent, OutboxError, SendError, SendTerms, Sender, Stage};
 use ayni_chain::{Client, ClientError};
@@ -149,7 +148,7 @@ fn at(home: &Path, path: &Path) -> PathBuf {
 pub(crate) async fn open(home: &Path, pay: &Pay) -> Result<(Bank, BankHandle), BankError> {
     let contracts = Addresses::read(&at(home, &pay.contracts))?;
     let client = Client::connect(&pay.rpc, contracts.chain).await?;
-    let is_local = contracts.chain == LOCAL_CHAIN;
+    let is_local = client.is_local_ledger();
     let password = Password::from_file(&at(home, &pay.password_file))?;
     let keystore = Keystore::open(&home.join("keys").join("accounts"))?;
     let account = pay.account;

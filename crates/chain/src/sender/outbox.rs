@@ -44,7 +44,7 @@ pub enum OutboxError {
 }
 
 /// Keeps entries. `put` returns when the entry is safe.
-pub trait Outbox: Send {
+pub trait Outbox: Send + Sync {
     /// Every entry's last form.
     ///
     /// # Errors
