@@ -1,6 +1,8 @@
 //! The end of an episode: everything that waits is delivered, written, executed, mined and looked at;
 //! then all channels are closed. Who kept to the rules has what is theirs.
 
+use std::fmt::Write as _;
+
 use ayni_core::{Command, JobState};
 
 use super::stage::{NODES, PAYER, Stage, job_id};
@@ -23,10 +25,18 @@ impl Stage {
             self.violation = Some(self.stuck());
             return;
         }
-        for channel in self.opened.keys().copied().collect::<Vec<_>>() {
-            self.command(PAYER, &Command::CloseChannel { channel });
+        if !ended {
+            // Work that waits for somebody whose promise is gone would open new channels for ever.
+            for number in 1..=self.jobs {
+                self.command(PAYER, &Command::CancelJob { job: job_id(number) });
+            }
+            self.settle(|_| true);
         }
-        for _ in 0..3 {
+        for _ in 0..4 {
+            // Whose journal could not be written is asked again, as a user would.
+            for channel in self.opened.keys().copied().collect::<Vec<_>>() {
+                self.command(PAYER, &Command::CloseChannel { channel });
+            }
             self.settle(|stage| stage.chain.waiting() == 0 && stage.is_quiet());
             for _ in 0..40 {
                 self.round(1_000);
@@ -111,7 +121,7 @@ impl Stage {
         });
         for place in &self.places {
             for daemon in &place.daemons {
-                found.text.push_str(&format!(" | {:?}", daemon.core.channels()));
+                let _ = write!(found.text, " | {:?}", daemon.core.channels());
             }
         }
         found
@@ -132,7 +142,10 @@ impl Stage {
         let payer = &self.places[PAYER].daemons.first()?.books;
         for (channel, (_, provider)) in &payer.opened {
             let Some(held) = state.channels.get(channel) else { continue };
-            if let Some(found) = m5::not_home(*channel, held, ROUNDS * 2) {
+            if let Some(mut found) = m5::not_home(*channel, held, 3 * DELAY_MS / 1_000) {
+                let core = &self.places[PAYER].daemons[0].core;
+                let shown = core.channels().into_iter().find(|c| c.id == *channel);
+                let _ = write!(found.text, " | {shown:?}");
                 return Some(found);
             }
             let payee = self.places.iter().find(|p| p.config.addr.node == *provider)?;
