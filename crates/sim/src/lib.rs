@@ -15,6 +15,7 @@
 //! shrink    smaller knobs that break the same promise
 //! farm      many worlds
 //! trace     a hash over everything that happened
+//! channels  apart from worlds: three nodes and a chain, every step an action chosen by bytes
 //! rule      apart from worlds: a Monte Carlo of the audit rule
 //! ```
 //!
@@ -23,6 +24,7 @@
 
 pub mod adversary;
 pub mod chain;
+pub mod channels;
 pub mod checkers;
 pub mod clock;
 pub mod disk;

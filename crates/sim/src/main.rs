@@ -83,6 +83,15 @@ enum Action {
         #[arg(long, value_name = "SVG")]
         calibration: Option<PathBuf>,
     },
+    /// Money alone: three nodes and a chain, every step an action that bytes choose.
+    Channels {
+        /// So many actions at least.
+        #[arg(long, default_value_t = 1_000_000)]
+        actions: u64,
+        /// The seed of the first episode; an episode that breaks a promise is named by its own.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Run one world twice and compare the hashes.
     Replay {
         #[command(flatten)]
@@ -142,6 +151,7 @@ fn main() -> anyhow::Result<()> {
         Action::Rule { seeds, providers, calibration } => {
             rule(seeds, providers, calibration.as_deref())?
         }
+        Action::Channels { actions, seed } => channels(actions, seed),
         Action::Replay { world } => replay(&world.knobs()?),
     };
     std::process::exit(i32::from(broken));
@@ -254,6 +264,30 @@ fn rule(seeds: u64, providers: usize, calibration: Option<&Path>) -> anyhow::Res
         print!("{}", ayni_sim::rule::render(&table));
     }
     Ok(false)
+}
+
+fn channels(actions: u64, seed: u64) -> bool {
+    let tally = ayni_sim::channels::run(seed, actions);
+    for (name, count) in &tally.counts {
+        println!("{count:>12}  {name}");
+    }
+    #[allow(clippy::cast_precision_loss)]
+    let rate = tally.actions as f64 / tally.took.as_secs_f64();
+    println!(
+        "{} actions in {} episodes from seed {seed}: {:.1} s, {rate:.0} actions a second; {} tasks \
+         accepted, {} claimed",
+        tally.actions,
+        tally.episodes,
+        tally.took.as_secs_f64(),
+        tally.accepted,
+        tally.claimed,
+    );
+    if let Some((episode, violation)) = &tally.broken {
+        println!(
+            "  VIOLATION {violation}\n  again: ayni-sim channels --actions 1 --seed {episode}"
+        );
+    }
+    tally.broken.is_some()
 }
 
 fn crowd(nodes: u64, seed: u64) -> bool {

@@ -18,9 +18,10 @@ pub struct Books {
     read_up_to: u64,
     /// Leases that are paid.
     leases: BTreeMap<LeaseId, Lease>,
-    /// As a provider: batches signed and their sums; those its requester will not pay for; work done
+    /// As a provider: batches signed and their sums; those answered, and those its requester will not pay for; work done
     /// and not in a batch yet; the highest promise heard.
     signed: BTreeMap<(LeaseId, u64), u128>,
+    answered: BTreeSet<(LeaseId, u64)>,
     given_up: BTreeSet<(LeaseId, u64)>,
     unbilled: BTreeMap<LeaseId, u128>,
     heard: BTreeMap<ChannelId, u128>,
@@ -85,9 +86,7 @@ impl Books {
                     *unbilled = unbilled.saturating_sub(done.sum());
                 }
             }
-            Record::BatchAcked { lease, batch, taken: false } => {
-                self.given_up.insert((lease, batch));
-            }
+            Record::BatchAcked { lease, batch, taken } => self.acked((lease, batch), taken),
             Record::BatchTaken(batch) => {
                 let key = (batch.header.lease, batch.header.batch);
                 m2::taken(&mut self.receipts, &batch)?;
@@ -111,14 +110,21 @@ impl Books {
             Message::Voucher(voucher) if self.holds(voucher) => {
                 self.hear(voucher.channel, voucher.ceiling.0);
             }
-            Message::BatchAck { lease, batch, taken: false } => {
+            Message::BatchAck { lease, batch, taken } => {
                 let key = (*lease, *batch);
                 let is_its = self.leases.get(lease).is_some_and(|l| l.requester == from);
                 if is_its && self.signed.contains_key(&key) {
-                    self.given_up.insert(key);
+                    self.acked(key, *taken);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A bill is answered; the first answer counts.
+    fn acked(&mut self, key: (LeaseId, u64), taken: bool) {
+        if self.answered.insert(key) && !taken {
+            self.given_up.insert(key);
         }
     }
 
