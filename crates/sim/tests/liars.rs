@@ -23,13 +23,20 @@ const WRONG_WORK: &[&str] = &[
 fn world(seed: u64, name: &str, dose: u64, role: Role) -> Report {
     // Nodes 0 and 1 ask, 2 to 5 provide; 2 is a directory, and so is 5.
     let node = match role {
-        Role::Provider | Role::Network => 2,
-        Role::Requester => 1,
+        Role::Provider | Role::Network | Role::Payee => 2,
+        Role::Requester | Role::Payer => 1,
+    };
+    let pay = match role {
+        Role::Payer | Role::Payee => {
+            "paid 1\nstep_first 4000\nstep_max 20000\nprovider_step 50000\ndeposit 40000\n\
+             claim_least 5000\nwithdraw_delay_s 900\nblock_ms 1000\ndepth 2\n"
+        }
+        _ => "",
     };
     let text = format!(
         "seed {seed}\nrequesters 2\nproviders 4\nsecond_directory 1\njobs 2\ntasks 60\n\
          audit_ppm 1000000\nhome_slots 2\nslots_max 3\nproviders_max 4\ndelay_ms_max 30\n\
-         disk_ms_max 10\nblinded_percent {}\nliar {node} {name} {dose}\n",
+         disk_ms_max 10\nblinded_percent {}\n{pay}liar {node} {name} {dose}\n",
         if name == "blinded" { 100 } else { 0 }
     );
     run_world(Knobs::parse(&text).expect("the knobs are well-formed"), Options::default())
@@ -42,7 +49,8 @@ fn nobody_breaks_a_promise_alone() {
             let report = world(seed, entry.name, 40, entry.role);
             let first = report.violations.first();
             assert!(first.is_none(), "{} (seed {seed}): {}", entry.name, first.unwrap());
-            let honest_jobs_tasks = if entry.role == Role::Requester { 60 } else { 120 };
+            let asks = matches!(entry.role, Role::Requester | Role::Payer);
+            let honest_jobs_tasks = if asks { 60 } else { 120 };
             let ended = report.accepted + report.failed;
             assert!(ended >= honest_jobs_tasks, "{}: {ended} tasks ended", entry.name);
         }
