@@ -84,7 +84,7 @@ impl Bank {
             ChainStep::Deposit { number, amount } => {
                 if self.deposits.insert((channel, number)) {
                     funds.deposit.0 += amount.0;
-                    pay(terms.payer, -i128::try_from(amount.0).unwrap());
+                    pay(terms.payer, -i128::try_from(amount.0).expect("small sums"));
                     self.steps.push(format!("deposit {amount}"));
                 }
             }
@@ -95,7 +95,7 @@ impl Bank {
                 assert!(amount <= voucher.ceiling && amount <= funds.deposit);
                 let gain = amount.0.saturating_sub(funds.claimed.0);
                 funds.claimed.0 += gain;
-                pay(terms.payee, i128::try_from(gain).unwrap());
+                pay(terms.payee, i128::try_from(gain).expect("small sums"));
                 self.steps.push(format!("claim {amount}"));
             }
             ChainStep::Withdraw => {
@@ -113,7 +113,7 @@ impl Bank {
                 let amount = withdrawal.amount.0.min(funds.deposit.0 - funds.claimed.0);
                 funds.withdrawal = None;
                 funds.deposit.0 -= amount;
-                pay(terms.payer, i128::try_from(amount).unwrap());
+                pay(terms.payer, i128::try_from(amount).expect("small sums"));
                 self.steps.push(format!("withdrawn {amount}"));
             }
         }
@@ -144,6 +144,6 @@ impl Bank {
     /// Nothing is made and nothing vanishes.
     pub(crate) fn balances(&self) -> bool {
         let held: u128 = self.channels.values().map(|f| f.deposit.0 - f.claimed.0).sum();
-        self.balances.values().sum::<i128>() + i128::try_from(held).unwrap() == 0
+        self.balances.values().sum::<i128>() + i128::try_from(held).expect("small sums") == 0
     }
 }

@@ -139,7 +139,7 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
             signature: EvmSignature([n; 65]),
             receipts: vec![receipt; n as usize % 4],
         }),
-        13 => Message::BatchAck { lease, batch: number % 4, taken: number % 3 > 0 },
+        13 => Message::BatchAck { lease, batch: number % 4, taken: !number.is_multiple_of(3) },
         14 => Message::Ping { leases: vec![lease; n as usize] },
         19 => Message::Compiling { assignment },
         17 => Message::AuditSeed { lease, seed: Digest([n; 32]) },

@@ -13,10 +13,10 @@ impl Adversary for AnothersChannel {
     fn say(&mut self, _to: NodeId, message: Message, desk: &mut Desk<'_>) -> Vec<Message> {
         let Message::LeaseAsk(mut ask) = message else { return vec![message] };
         let Some(own) = ask.body.paid_by else { return vec![Message::LeaseAsk(ask)] };
-        let others = desk.ring.channels.iter().filter(|(_, other)| {
+        let mut others = desk.ring.channels.iter().filter(|(_, other)| {
             other.terms.payee == own.terms.payee && other.terms.salt[..16] != desk.me.0[..16]
         });
-        if let Some((_, other)) = others.last() {
+        if let Some((_, other)) = others.next_back() {
             ask.body.paid_by = Some(*other);
             let signature = desk.seal.sign_node(&Signed::message(&ask.body));
             ask = Signed { body: ask.body, signature };

@@ -330,9 +330,9 @@ impl Stage {
 
     /// A wire that has something on it, by a byte.
     fn busy_wire(&self, arg: u8) -> Option<usize> {
-        let busy = (0..self.wires.len()).filter(|w| !self.wires[*w].is_empty());
+        let mut busy = (0..self.wires.len()).filter(|w| !self.wires[*w].is_empty());
         let count = busy.clone().count();
-        (count > 0).then(|| busy.skip(usize::from(arg) % count).next()).flatten()
+        (count > 0).then(|| busy.nth(usize::from(arg) % count)).flatten()
     }
 
     // --- the actions ---
@@ -659,7 +659,7 @@ fn job(number: u64, tasks: u64) -> JobSpec {
         timeout_ms: 600_000,
         deadline: None,
         verify: Verify {
-            rate: Some(if number % 2 == 0 { 500_000 } else { 0 }),
+            rate: Some(if number.is_multiple_of(2) { 500_000 } else { 0 }),
             ..Verify::default()
         },
         providers_max: 2,

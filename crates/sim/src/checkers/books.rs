@@ -71,10 +71,10 @@ impl Books {
         let Ok(record) = decode_record(0, bytes) else { return Ok(()) };
         match record {
             Record::Batch { sequence } => self.read_up_to = sequence,
-            Record::LeaseGranted(full) | Record::LeaseMade(full) => {
-                if full.lease.paid_by.is_some() {
-                    self.leases.insert(full.lease.id, full.lease);
-                }
+            Record::LeaseGranted(full) | Record::LeaseMade(full)
+                if full.lease.paid_by.is_some() =>
+            {
+                self.leases.insert(full.lease.id, full.lease);
             }
             Record::BatchSigned(batch) => {
                 let key = (batch.header.lease, batch.header.batch);
