@@ -30,13 +30,18 @@ async function shown(page) {
   });
 }
 
+// What was said before must not pass for the answer to what is asked next.
+const forget = (page) => page.evaluate(() => { document.getElementById("verdict").textContent = ""; });
+
 async function paste(page, text) {
   await page.fill("#paste", text);
+  await forget(page);
   await page.click("#check");
   return shown(page);
 }
 
 async function flip(page, byte) {
+  await forget(page);
   await page.locator("#bytes span").nth(byte).click();
   return shown(page);
 }
