@@ -69,7 +69,7 @@ fn wrong_work_is_found_when_all_is_audited() {
 #[test]
 fn the_farm_draws_every_strategy() {
     let drawn: Vec<&str> =
-        (0..1_500).flat_map(|seed| Knobs::draw(seed).liars).map(|liar| liar.name).collect();
+        (0..3_000).flat_map(|seed| Knobs::draw(seed).liars).map(|liar| liar.name).collect();
     for entry in CATALOGUE {
         let times = drawn.iter().filter(|name| **name == entry.name).count();
         assert!(times >= 5, "{} is drawn {times} times", entry.name);
