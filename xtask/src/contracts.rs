@@ -39,7 +39,7 @@ fn folder() -> PathBuf {
 }
 
 /// Installs what `package-lock.json` pins, unless that is done.
-fn install() -> Result<()> {
+pub(crate) fn install() -> Result<()> {
     for program in ["node", "npm"] {
         if !command::is_installed(program) {
             bail!("`{program}` is missing\nhint: apt install nodejs npm");

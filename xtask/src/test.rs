@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::command::say;
 use crate::shell::{cargo, run};
-use crate::{examples, guests, page, python};
+use crate::{contracts, examples, guests, page, python};
 
 /// Builds everything once, stages what the tests read, runs them all.
 pub(crate) fn all() -> Result<()> {
@@ -24,6 +24,8 @@ pub(crate) fn all() -> Result<()> {
     say(&format!("  {}", page::test()?.trim()));
     say("the receipt page does what a person expects of it");
     say(&format!("  {}", page::browse()?.trim()));
+    // The chain's tests run a second, independent node that comes with them.
+    contracts::install()?;
     say("tests");
     run(&mut cargo(&["test", "--locked", "--workspace"]))
 }
