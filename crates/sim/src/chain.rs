@@ -274,6 +274,13 @@ impl Chain {
         }
     }
 
+    /// Money from nowhere, to see that it is noticed.
+    pub fn plant(&mut self, account: Account, amount: u128) {
+        if let Some(head) = self.blocks.back_mut() {
+            *head.after.balances.entry(account).or_default() += amount;
+        }
+    }
+
     /// A step waits to be mined; not before so many blocks.
     pub fn submit(&mut self, tx: Tx, late: u64) {
         self.pool.push((tx, late));

@@ -26,6 +26,10 @@ pub struct Harvest {
     pub crashes: u64,
     /// Lies found.
     pub mismatches: u64,
+    /// Claimed on the chains.
+    pub claimed: u128,
+    /// Reorganisations of the chains.
+    pub reorganised: u64,
     /// Worlds that broke a promise.
     pub broken: Vec<Report>,
 }
@@ -42,6 +46,8 @@ impl Harvest {
         self.failed += u64::from(report.failed);
         self.crashes += u64::from(report.crashes);
         self.mismatches += u64::from(report.mismatches);
+        self.claimed += report.claimed;
+        self.reorganised += report.reorganised;
         if !report.violations.is_empty() {
             self.broken.push(report);
         }
@@ -57,6 +63,8 @@ impl Harvest {
         self.failed += other.failed;
         self.crashes += other.crashes;
         self.mismatches += other.mismatches;
+        self.claimed += other.claimed;
+        self.reorganised += other.reorganised;
         self.broken.extend(other.broken);
     }
 }

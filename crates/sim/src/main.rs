@@ -209,7 +209,7 @@ fn many(
     println!(
         "{} worlds (seeds {from}..{}), {} with violations; {} events, {} virtual hours, {} of them \
          with tasks running ({} node-hours), {} tasks accepted, {} failed, {} crashes, {} lies \
-         found; {:.0} s",
+         found, {} claimed, {} reorganisations; {:.0} s",
         harvest.worlds,
         from + harvest.worlds,
         harvest.broken.len(),
@@ -221,6 +221,8 @@ fn many(
         harvest.failed,
         harvest.crashes,
         harvest.mismatches,
+        harvest.claimed,
+        harvest.reorganised,
         began.elapsed().as_secs_f64(),
     );
     Ok(!harvest.broken.is_empty())

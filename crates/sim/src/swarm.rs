@@ -116,7 +116,7 @@ impl Knobs {
         self.withdraw_delay_s = p.between(600, 1_200);
         self.block_ms = p.between(200, 4_000);
         self.depth = p.between(1, 6);
-        if p.percent(40) && self.liars.is_empty() {
+        if p.percent(70) && self.liars.is_empty() {
             self.draw_cheats(p);
         }
         if self.fault_phase_ms > 0 {

@@ -78,8 +78,14 @@ pub enum Planted {
     LosesTail,
     /// The first provider's runner errs on every task, and the checkers are not told.
     HiddenLiar,
-    /// Pays every deposit in twice.
-    PaysTwice,
+    /// The shell never hands a claim to the chain.
+    NeverClaims,
+    /// The shell signs vouchers for a million more than the core asked for.
+    SignsAhead,
+    /// The shell never finishes a withdrawal.
+    NeverFinishes,
+    /// The chain makes one unit with every claim.
+    Mints,
 }
 
 /// Runs the world of a seed.

@@ -8,6 +8,8 @@ use ayni_sim::{Knobs, Report, run_seed, run_world};
 
 /// Worlds on every run of the tests.
 const SEEDS: u64 = 1_500;
+/// Worlds with pay on every run of the tests.
+const PAID_SEEDS: u64 = 300;
 /// Long worlds on every run of the tests.
 const LONG_SEEDS: u64 = 30;
 /// Of them, so many are run twice.
@@ -32,6 +34,15 @@ fn no_promise_is_broken_in_any_world() {
     assert!(harvest.crashes > 500, "{} crashes", harvest.crashes);
     assert!(harvest.mismatches > 100, "{} lies found", harvest.mismatches);
     assert!(harvest.failed > 500, "{} tasks failed", harvest.failed);
+}
+
+#[test]
+fn no_promise_is_broken_in_worlds_with_pay() {
+    let harvest = worlds(0..PAID_SEEDS, |seed| run_world(Knobs::paid(seed), Options::default()));
+    assert_whole(&harvest);
+    assert!(harvest.accepted > 10_000, "{} tasks accepted", harvest.accepted);
+    assert!(harvest.claimed > 1_000_000, "{} claimed", harvest.claimed);
+    assert!(harvest.reorganised > 100, "{} reorganisations", harvest.reorganised);
 }
 
 #[test]
@@ -84,4 +95,35 @@ fn a_requester_that_takes_a_lie_unaudited_is_found() {
         knobs.home = 0;
     });
     assert!(found.contains("V1 results are right"), "{found:?}");
+}
+
+fn found_with_pay(planted: Planted) -> BTreeSet<&'static str> {
+    found_by(planted, |knobs| {
+        let paid = Knobs::paid(knobs.seed);
+        *knobs = Knobs { crash_percent: 0, ..paid };
+    })
+}
+
+#[test]
+fn a_shell_that_never_claims_is_found() {
+    let found = found_with_pay(Planted::NeverClaims);
+    assert!(found.contains("M3 a provider's loss is bounded"), "{found:?}");
+}
+
+#[test]
+fn a_signer_that_promises_more_than_a_step_is_found() {
+    let found = found_with_pay(Planted::SignsAhead);
+    assert!(found.contains("M4 a requester's loss is bounded"), "{found:?}");
+}
+
+#[test]
+fn money_that_never_comes_home_is_found() {
+    let found = found_with_pay(Planted::NeverFinishes);
+    assert!(found.contains("M5 everybody gets out with what is theirs"), "{found:?}");
+}
+
+#[test]
+fn money_from_nowhere_is_found() {
+    let found = found_with_pay(Planted::Mints);
+    assert!(found.contains("M1 money is conserved"), "{found:?}");
 }

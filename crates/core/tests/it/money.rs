@@ -1,8 +1,10 @@
 //! Paid leases: channels, vouchers, claims, and what each side can lose.
 
 use ayni_core::{Command, JobState, Purpose};
-use ayni_types::{Account, Amount, ChannelId, Fault, JobId, Outcome, TaskSpec};
-use ayni_wire::{EvmSigner, Message, Voucher};
+use ayni_types::{
+    Account, Amount, BatchHeader, ChannelId, Fault, FaultKind, JobId, Outcome, Receipt, TaskSpec,
+};
+use ayni_wire::{EvmSigner, Message, SignedBatch, Voucher, batch_hash, leaf_hash, merkle_root};
 
 use crate::bank::ledger;
 use crate::stage::{Stage, honest, job, outcome};
@@ -184,4 +186,91 @@ fn vouchers_that_are_not_the_payers_or_say_nothing_new_are_ignored() {
         stage.says(from, 1, Message::Voucher(voucher));
     }
     assert_eq!(stage.actors[1].core.channels(), before);
+}
+
+/// Its machine never gets done with one of the tasks.
+fn stuck_on_three(task: &TaskSpec, _: Purpose) -> Result<Outcome, Fault> {
+    if task.args == ["3"] { fault(FaultKind::Timeout, "never") } else { Ok(outcome(task)) }
+}
+
+fn fault(kind: FaultKind, detail: &str) -> Result<Outcome, Fault> {
+    Err(Fault { kind, detail: detail.to_owned() })
+}
+
+#[test]
+fn who_takes_the_rest_back_pays_what_was_held_back_first() {
+    let mut stage = Stage::paid(1_000_000, &[("ann", stuck_on_three)]);
+    submit(&mut stage, 6);
+    stage.pass(20_000);
+    let channel = only_channel(&stage);
+    let owed = stage.actors[0].core.channels()[0].owed.0;
+    let promised = stage.actors[0].core.channels()[0].promised.0;
+    assert!(owed > promised, "{owed} owed, {promised} promised: some is held back");
+    stage.command(0, Command::CloseChannel { channel });
+    stage.pass(60_000);
+    assert_eq!(stage.bank.balance(ANN).unsigned_abs(), owed, "{:?}", stage.bank.steps);
+}
+
+#[test]
+fn an_assignment_is_billed_once_and_one_that_was_not_made_never() {
+    for twist in ["again", "more fuel", "never made"] {
+        let mut stage = Stage::paid(0, &[("ann", stuck_on_three)]);
+        submit(&mut stage, 4);
+        stage.pass(20_000);
+        let before = stage.actors[0].core.channels()[0].owed;
+        assert_eq!(before, Amount(3_000));
+        let file = stage.actors[0].core.receipt(JOB, 0).expect("it is accepted");
+        let mut receipt = Receipt { batch: 9, index: 0, ..file.receipt };
+        match twist {
+            "more fuel" => receipt.fuel.0 = 10_000_000,
+            "never made" => receipt.assignment = 77,
+            _ => {}
+        }
+        let price = file.lease.lease.price;
+        receipt.price = price.of(receipt.fuel, receipt.code_bytes, receipt.data_bytes);
+        let (from, lease) = (stage.actors[1].id, file.lease.lease.id);
+        for batch in 0..8 {
+            let receipt = Receipt { batch, ..receipt.clone() };
+            let root = merkle_root(&[leaf_hash(&receipt)]);
+            let header = BatchHeader { lease, batch, count: 1, root };
+            let ann = EvmSigner::from_secret(&[2; 32]).expect("a scalar");
+            let signature = ann.sign(&batch_hash(&header));
+            // Numbers that she has used would be fraud of another kind.
+            if batch > file.receipt.batch {
+                let receipts = vec![receipt];
+                stage.says(from, 0, Message::Batch(SignedBatch { header, signature, receipts }));
+            }
+        }
+        assert_eq!(stage.actors[0].core.channels()[0].owed, before, "{twist}");
+    }
+}
+
+#[test]
+fn a_bill_of_a_lease_that_its_requester_lost_is_answered() {
+    let mut stage = Stage::paid(0, &[("ann", honest)]);
+    submit(&mut stage, 2);
+    stage.pass(60_000);
+    let file = stage.actors[0].core.receipt(JOB, 0).expect("it is accepted");
+    let lease = ayni_types::LeaseId([7; 16]);
+    let root = merkle_root(&[leaf_hash(&file.receipt)]);
+    let header = BatchHeader { lease, batch: 0, count: 1, root };
+    let batch =
+        SignedBatch { header, signature: file.signature, receipts: vec![file.receipt.clone()] };
+    let from = stage.actors[1].id;
+    stage.take(&[]);
+    stage.says(from, 0, Message::Batch(batch));
+    assert!(stage.take(&["BatchAck"]).contains("asker → ann"), "nobody waits for ever");
+}
+
+#[test]
+fn who_ends_a_lease_before_its_bill_comes_owes_it_all_the_same() {
+    let mut stage = Stage::paid(0, &[("ann", stuck_on_three)]);
+    submit(&mut stage, 4);
+    // Outcomes are delivered at once; their bill follows a moment later, while task 3 runs on.
+    let lease = stage.actors[1].core.leases()[0].id;
+    let from = stage.actors[0].id;
+    assert_eq!(stage.actors[1].core.channels()[0].owed, Amount(0), "nothing is billed yet");
+    stage.says(from, 1, Message::Pong { dead: vec![lease] });
+    let shown = &stage.actors[1].core.channels()[0];
+    assert_eq!(shown.owed.0 + shown.lost.0, 3_000);
 }

@@ -37,6 +37,10 @@ pub struct Report {
     pub mismatches: u32,
     /// Results run again.
     pub reruns: u32,
+    /// Claimed on the chain.
+    pub claimed: u128,
+    /// Reorganisations of the chain.
+    pub reorganised: u64,
     /// The failure that was asked for came to pass.
     pub injected: bool,
     /// Real milliseconds of the slowest call into a core. Not part of the trace.
@@ -163,6 +167,8 @@ impl World {
                 reruns += view.reruns;
             }
         }
+        let channels = self.money.iter().flat_map(|m| m.chain.head().channels.values());
+        let claimed = channels.map(|c| c.funds.claimed.0).sum();
         Report {
             seed: self.knobs.seed,
             hash: self.trace.hash(),
@@ -173,6 +179,8 @@ impl World {
             accepted,
             failed,
             reruns,
+            claimed,
+            reorganised: self.money.as_ref().map_or(0, |m| m.chain.reorganised),
             crashes: self.crashes,
             mismatches: self.nodes.iter().map(|n| n.told.mismatches).sum(),
             injected: self.options.injection.is_some_and(|i| self.injected >= i.nth),

@@ -47,6 +47,7 @@ impl World {
             self.nodes[at].tenants.insert(full.lease.id, full.lease.requester);
         }
         if self.nodes[at].is_honest() {
+            let message = self.signs_ahead(at, message);
             self.violations.extend(self.nodes[at].durable.check_send(&message));
             if let Message::Voucher(voucher) = &message {
                 self.violations.extend(m4::says(&self.nodes[at].books, voucher));

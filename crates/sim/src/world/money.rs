@@ -5,15 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ayni_core::{ChainStep, Command, Event, Seen, Wallet};
+use ayni_core::{ChainStep, Command, Event, Seal as _, Seen, Wallet};
 use ayni_types::{Account, Amount, ChannelId, NodeId, PaidBy, Payment, Time};
-use ayni_wire::channel_id;
+use ayni_wire::{Message, channel_id, voucher_hash};
 
 use super::{EPOCH_MS, Happening, Planted, Violation, World};
 use crate::chain::{Chain, LAG_MAX, TOKEN, Tx, ledger};
 use crate::checkers::{m1, m2, m3, m4, m5};
 use crate::knobs::{Knobs, size};
 use crate::prng::Prng;
+use crate::seal::SimSeal;
 
 /// What every requester has at the beginning.
 const WEALTH: u128 = 1_000_000_000_000;
@@ -33,7 +34,6 @@ pub(super) struct Money {
     ended: BTreeSet<ChannelId>,
     /// When everybody was told to close.
     closing_since: Option<u64>,
-    steps: u64,
 }
 
 /// A node's view of the chain.
@@ -105,7 +105,6 @@ pub(super) fn money(knobs: &Knobs) -> Option<Box<Money>> {
             dear_until: 0,
             ended: BTreeSet::new(),
             closing_since: None,
-            steps: 0,
         })
     })
 }
@@ -181,8 +180,12 @@ impl World {
         let knobs = &self.knobs;
         let planted = self.options.planted;
         let Some(money) = &mut self.money else { return };
-        money.steps += 1;
-        if self.now < self.nodes[at].view.stalled_until {
+        let vanishes = match step {
+            ChainStep::Claim { .. } => planted == Some(Planted::NeverClaims),
+            ChainStep::FinishWithdrawal => planted == Some(Planted::NeverFinishes),
+            _ => false,
+        };
+        if vanishes || self.now < self.nodes[at].view.stalled_until {
             return;
         }
         let dear = matches!(step, ChainStep::Deposit { .. } | ChainStep::Claim { .. });
@@ -208,12 +211,8 @@ impl World {
                 if on(money, knobs.tx_late_percent) { money.chance.between(1, 8) } else { 0 };
             money.chain.submit(tx, late);
         }
-        if planted == Some(Planted::PaysTwice)
-            && let ChainStep::Deposit { number, amount } = step
-        {
-            // The planted bug: the shell does not know that it has paid this in.
-            let step = ChainStep::Deposit { number: number + 1_000, amount };
-            money.chain.submit(Tx { step, ..tx }, 0);
+        if planted == Some(Planted::Mints) && matches!(step, ChainStep::Claim { .. }) {
+            money.chain.plant(account(at), 1);
         }
     }
 
@@ -340,6 +339,21 @@ impl World {
             return true;
         }
         late.is_none()
+    }
+
+    /// The planted bug: a signer that is more generous than the core.
+    pub(super) fn signs_ahead(&self, at: usize, message: Message) -> Message {
+        let Message::Voucher(mut voucher) = message else { return message };
+        let opened = self.nodes[at].books.opened.get(&voucher.channel);
+        if let (Some((paid_by, _)), true) =
+            (opened, self.options.planted == Some(Planted::SignsAhead))
+        {
+            voucher.ceiling.0 += 1_000_000;
+            let hash = voucher_hash(&paid_by.ledger, voucher.channel, voucher.ceiling);
+            let seal = SimSeal::new(self.nodes[at].id);
+            voucher.signature = seal.sign_voucher(&paid_by.terms.salt, &hash);
+        }
+        Message::Voucher(voucher)
     }
 
     /// Looks at everybody's money when all of it has settled.
