@@ -269,7 +269,7 @@ fn who_ends_a_lease_before_its_bill_comes_owes_it_all_the_same() {
     // Outcomes are delivered at once; their bill follows a moment later, while task 3 runs on.
     let lease = stage.actors[1].core.leases()[0].id;
     let from = stage.actors[0].id;
-    assert_eq!(stage.actors[1].core.channels()[0].owed, Amount(0), "nothing is billed yet");
+    assert_eq!(stage.actors[1].core.channels()[0].owed, Amount(2_000), "one is not billed yet");
     stage.says(from, 1, Message::Pong { dead: vec![lease] });
     let shown = &stage.actors[1].core.channels()[0];
     assert_eq!(shown.owed.0 + shown.lost.0, 3_000);
