@@ -28,7 +28,7 @@ fn world(seed: u64, name: &str, dose: u64, role: Role) -> Report {
     };
     let pay = match role {
         Role::Payer | Role::Payee => {
-            "paid 1\nstep_first 4000\nstep_max 20000\nprovider_step 50000\ndeposit 40000\n\
+            "paid 1\nstep_first 4000\nstep_max 20000\nprovider_step 6000\ndeposit 40000\n\
              claim_least 5000\nwithdraw_delay_s 900\nblock_ms 1000\ndepth 2\n"
         }
         _ => "",
