@@ -383,7 +383,9 @@ impl Core {
             }
         }
         for entry in &mut usable {
-            entry.1 = self.chance.number();
+            let drawn = self.chance.number();
+            // Among equals, whom we have a channel with: the next one costs another deposit.
+            entry.1 = if self.has_purse(entry.2) { 0 } else { drawn };
         }
         usable.sort_unstable();
         let mut distinct = hired.len();
@@ -399,14 +401,17 @@ impl Core {
             if !hired.contains_key(&node) && distinct >= providers_max {
                 continue;
             }
-            let paid_by = match self.prepare_payment(node) {
-                Ok(paid_by) => paid_by,
+            let ready = match self.prepare_payment(node) {
+                Ok(paid_by) => Some(paid_by),
                 Err((reason, hint)) => {
                     self.pay_waits.insert(node, (reason, hint));
-                    continue;
+                    if !self.is_opening(node) {
+                        continue;
+                    }
+                    // It will take its share when its deposit is there; nobody else is paid in for it.
+                    None
                 }
             };
-            self.pay_waits.remove(&node);
             if !hired.contains_key(&node) {
                 distinct += 1;
             }
@@ -415,7 +420,10 @@ impl Core {
             let slots = free.min(u32::try_from(share).unwrap_or(u32::MAX)).max(1);
             takers = takers.saturating_sub(1).max(1);
             left = left.saturating_sub(slots as usize);
-            self.ask(node, slots, paid_by);
+            if let Some(paid_by) = ready {
+                self.pay_waits.remove(&node);
+                self.ask(node, slots, paid_by);
+            }
         }
     }
 

@@ -112,6 +112,17 @@ impl Core {
         Err(("a channel to it is being opened".to_owned(), String::new()))
     }
 
+    /// Whether there is a channel to a provider that work may be paid from, now or soon.
+    pub(crate) fn has_purse(&self, provider: NodeId) -> bool {
+        self.purses.values().any(|p| p.provider == provider && !p.closing)
+    }
+
+    /// Whether a deposit for a provider is on its way, and nothing is known to be in its way.
+    pub(crate) fn is_opening(&self, provider: NodeId) -> bool {
+        let mut its = self.purses.values().filter(|p| p.provider == provider && !p.closing);
+        its.any(|p| p.trouble.is_none() && !p.is_open())
+    }
+
     /// A lease begins: its provider gets the promise that we have made, or a first one.
     pub(crate) fn pay_lease(&mut self, lease: LeaseId) {
         let channel = self.leases.get(&lease).and_then(|l| l.lease.paid_by).map(|p| channel_of(&p));

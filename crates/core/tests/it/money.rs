@@ -272,3 +272,16 @@ fn who_ends_a_lease_before_its_bill_comes_owes_it_all_the_same() {
     let shown = &stage.actors[1].core.channels()[0];
     assert_eq!(shown.owed.0 + shown.lost.0, 3_000);
 }
+
+#[test]
+fn one_task_takes_one_deposit_however_many_would_do_it() {
+    let mut stage = Stage::paid(0, &[("ann", honest), ("ben", honest), ("cat", honest)]);
+    stage.bank.closed = true;
+    submit(&mut stage, 1);
+    stage.pass(5_000);
+    let opened = stage.actors[0].core.channels().len();
+    stage.bank.closed = false;
+    stage.look_again();
+    stage.pass(120_000);
+    assert_eq!((accepted(&stage), opened, stage.bank.channels.len()), (1, 1, 1));
+}

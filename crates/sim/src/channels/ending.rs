@@ -38,8 +38,9 @@ impl Stage {
                 self.command(PAYER, &Command::CloseChannel { channel });
             }
             self.settle(|stage| stage.chain.waiting() == 0 && stage.is_quiet());
-            for _ in 0..40 {
-                self.round(1_000);
+            // Longer than a refused step rests.
+            for _ in 0..10 {
+                self.round(4_000);
             }
             if self.is_home() {
                 break;
