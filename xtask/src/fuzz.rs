@@ -14,10 +14,11 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::command::{self, command, root, say};
+use crate::plain;
 use crate::shell::{cargo, run};
 
 /// What LLVM is asked for: edges with 8-bit counters, and both sides of comparisons.
-const FLAGS: [&str; 6] = [
+pub(crate) const FLAGS: [&str; 6] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
@@ -166,7 +167,8 @@ fn build() -> Result<PathBuf> {
     let args = ["build", "--release", "--locked", "--quiet", "--target", host.as_str()];
     let mut build = cargo(&args);
     build.current_dir(root().join("fuzz")).env("CARGO_TARGET_DIR", &folder);
-    build.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"));
+    let apart = plain::wrap(&mut build)?;
+    build.env("CARGO_ENCODED_RUSTFLAGS", [&FLAGS[..], &[&apart]].concat().join("\u{1f}"));
     run(&mut build).context("hint: libFuzzer needs a C++ compiler (apt install g++)")?;
     Ok(folder.join(host).join("release"))
 }

@@ -2,6 +2,8 @@
 //!
 //! Deliberately not here: which file it is, and what becomes of a row (`expand`).
 
+use std::collections::HashSet;
+
 use crate::expand::Split;
 
 /// Reads a table with a header.
@@ -13,11 +15,12 @@ pub(crate) fn read(reader: impl std::io::Read) -> Result<Split, String> {
     if columns.iter().all(String::is_empty) {
         return Err("it has no header".to_owned());
     }
+    let mut seen = HashSet::new();
     for (at, name) in columns.iter().enumerate() {
         if name.is_empty() || name.contains(['{', '}']) {
             return Err(format!("column {} has no usable name: `{name}`", at + 1));
         }
-        if columns[..at].contains(name) {
+        if !seen.insert(name) {
             return Err(format!("two columns are named `{name}`"));
         }
     }
