@@ -6,13 +6,14 @@
 //! - `work`, `programs`, `cheat`: executing tasks · `fetch`, `inputs`: getting their blobs
 //! - `persist`, `news`: the journal's thread, notices for watchers
 //! - `backend`, `convert`, `receipts`, `doctor`: what the API asks
-//! - `bank`: its money on a chain · `ledger`: a chain of its own, for a network without one
+//! - `bank`: its money and stake on a chain · `court`: its machine as a juror's · `ledger`: a chain of its own, for a network without one
 //! - `owner`: the machine belongs to its owner · `memory`: peers between two lives
 //!
 //! Deliberately not here: decisions (the core's), the command line, formats of the wire and disk.
 
 mod backend;
 mod bank;
+mod court;
 mod cheat;
 mod config;
 mod convert;

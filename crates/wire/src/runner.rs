@@ -66,6 +66,9 @@ pub struct RunOrder {
     /// How the artefact was compiled (the runner configures its engine accordingly).
     #[n(1)]
     pub how: CompileHow,
+    /// Report the state in which the fuel ran out, for jurors: [`RunReport::state`].
+    #[n(2)]
+    pub witness: bool,
 }
 
 /// From the runner.
@@ -134,6 +137,9 @@ pub struct RunReport {
     /// CPU milliseconds of the execution, as the runner saw it.
     #[n(5)]
     pub cpu_ms: u64,
+    /// Digest of memories and outputs where the fuel ran out, if that was asked for.
+    #[n(6)]
+    pub state: Option<Digest>,
 }
 
 /// A range of the output descriptor.

@@ -17,7 +17,7 @@ mod text;
 
 pub use event::{EventJson, EventKind};
 pub use job::{
-    AddTasks, ConfidenceJson, Evidence, EvidenceList, JobAccepted, JobCounts, JobDetail, JobList,
+    AddTasks, ConfidenceJson, DisputeJson, Evidence, EvidenceList, JobAccepted, JobCounts, JobDetail, JobList,
     JobProvider, JobRequest, JobState, JobSummary, Mismatch, TaskDetail, TaskFilter, TaskList,
     TaskRow, TaskState, TasksAdded, Verification, VerifyJson,
 };

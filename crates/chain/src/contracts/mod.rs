@@ -6,6 +6,8 @@
 //! | `addresses` | where a deployment is, as a file keeps it |
 //! | `deploy` | puts all of them on a chain |
 //! | `channels` | what the node says to the channels' contract, in the project's own types |
+//! | `stake` | the same for the registry |
+//! | `disputes` | the same for disputes |
 //!
 //! Deliberately not here: Solidity (`contracts/` of the repository).
 
@@ -13,6 +15,8 @@ mod addresses;
 mod bindings;
 mod channels;
 mod deploy;
+pub mod disputes;
+pub mod stake;
 
 pub use addresses::{Addresses, AddressesError};
 pub use bindings::{AyniGovernor, AyniToken, Channels, Disputes, Registry, Timelock, VoteToken};
