@@ -36,5 +36,7 @@ pub use ayni_chain::keystore::ScryptCost as KeystoreCost;
 pub use ayni_store::HomeError;
 pub use bank::BankError;
 pub use config::{Config, ConfigError, Layer, Machine, Pay, PayLayer, Provide, parse_size};
-pub use ledger::{GRANT, LedgerError, RunningLedger, make_account, start as start_ledger};
+pub use ledger::{
+    GRANT, LedgerError, RunningLedger, make_account, start as start_ledger, use_chain,
+};
 pub use start::{Node, StartError};
