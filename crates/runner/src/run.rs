@@ -56,7 +56,7 @@ pub struct Finished {
     pub fuel: Fuel,
     /// What it left behind; `None` when exhausted.
     pub host: Option<Host>,
-    /// The state in which the fuel ran out, if that was asked for.
+    /// The state in which it ended, if that was asked for.
     pub state: Option<Digest>,
     /// CPU milliseconds it took.
     pub cpu_ms: u64,
@@ -119,8 +119,7 @@ fn run_here(
         Program::Component(_, component) => run_component(&mut store, component, task),
     };
     let limit = task.limits.fuel.0;
-    let out_of_fuel = ran.exhausted == Some(Exhausted::Fuel) || ran.used > limit;
-    let seen = (witness && out_of_fuel).then(|| witness::digest(&store, ran.result.as_ref().err()));
+    let seen = witness.then(|| witness::digest(&store, ran.result.as_ref().err()));
     let state = store.into_data();
     let end = match (ran.result, ran.exhausted) {
         (Err(error), _) if is_fault(&error) => end_of(&error, &state.limiter)?,
@@ -131,11 +130,10 @@ fn run_here(
     };
     let cpu_ms = thread_cpu_ns().saturating_sub(began) / 1_000_000;
     if matches!(end, End::Exhausted(_)) {
-        let state = seen.filter(|_| end == End::Exhausted(Exhausted::Fuel));
-        return Ok(Finished { end, fuel: task.limits.fuel, host: None, state, cpu_ms });
+        return Ok(Finished { end, fuel: task.limits.fuel, host: None, state: seen, cpu_ms });
     }
     let fuel = Fuel(ran.used);
-    Ok(Finished { end, fuel, host: Some(state.host), state: None, cpu_ms })
+    Ok(Finished { end, fuel, host: Some(state.host), state: seen, cpu_ms })
 }
 
 /// How a guest's functions ended, and what its counters say.

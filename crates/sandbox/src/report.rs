@@ -31,7 +31,7 @@ pub struct RunResult {
     pub files: Vec<FileSection>,
     /// What was seen; not verified.
     pub observed: Observed,
-    /// The state in which the fuel ran out, as the runner says, if that was asked for.
+    /// The state at the end, as the runner says, if that was asked for.
     pub state: Option<ayni_types::Digest>,
 }
 

@@ -66,7 +66,8 @@ pub struct RunOrder {
     /// How the artefact was compiled (the runner configures its engine accordingly).
     #[n(1)]
     pub how: CompileHow,
-    /// Report the state in which the fuel ran out, for jurors: [`RunReport::state`].
+    /// Report the state at the end, for jurors, who let the fuel run out early:
+    /// [`RunReport::state`].
     #[n(2)]
     pub witness: bool,
 }
@@ -137,7 +138,7 @@ pub struct RunReport {
     /// CPU milliseconds of the execution, as the runner saw it.
     #[n(5)]
     pub cpu_ms: u64,
-    /// Digest of memories and outputs where the fuel ran out, if that was asked for.
+    /// Digest of memories and outputs as they were at the end, if that was asked for.
     #[n(6)]
     pub state: Option<Digest>,
 }

@@ -63,11 +63,11 @@ fn witnesses(runner: &mut Runner, program: &[u8], task: &TaskSpec, blobs: &Blobs
         task.limits.fuel = Fuel(at);
         let states = EVERY_WAY.iter().zip(&artefacts).map(|(how, artefact)| {
             let ran = runner.witness(&task, *how, artefact, blobs);
-            assert_eq!(ran.outcome.end, End::Exhausted(Exhausted::Fuel), "{at} of {used}");
-            ran.state.expect("asked for")
+            (ran.outcome.end, ran.state.expect("asked for"))
         });
         let states: Vec<_> = states.collect();
         assert!(states.iter().all(|state| *state == states[0]), "at {at} of {used}: {states:?}");
+        assert!(matches!(states[0].0, End::Exhausted(_)), "{at} of {used}");
     }
 }
 
