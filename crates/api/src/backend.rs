@@ -11,10 +11,10 @@ use futures_util::Stream;
 
 use crate::error::ApiError;
 use crate::json::{
-    BlobStored, ChannelList, CheckJson, DisputeList, Doctor, EventJson, EvidenceList, ExecReport, Identity,
-    JobAccepted, JobDetail, JobList, JobRequest, Joined, OfferList, PeerList, ProviderStatus,
-    StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded, TicketJson, VerifyReport, WalletJson,
-    Why,
+    BlobStored, ChannelList, CheckJson, DisputeList, Doctor, EventJson, EvidenceList, ExecReport,
+    Identity, JobAccepted, JobDetail, JobList, JobRequest, Joined, OfferList, PeerList,
+    ProviderStatus, StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded,
+    TicketJson, VerifyReport, WalletJson, Why,
 };
 
 /// Bytes on their way in or out, in pieces.

@@ -5,8 +5,8 @@ use ayni_api::{ApiError, Client};
 
 use crate::args::{DisputeCommand, StakeCommand};
 use crate::money::tokens;
-use crate::table::{facts, table};
 use crate::quantity::show_ms;
+use crate::table::{facts, table};
 use crate::ui::{Ui, escape};
 
 /// A time, seen from now.
@@ -20,11 +20,7 @@ fn when(ms: u64) -> String {
 }
 
 /// `ayni stake`.
-pub(crate) async fn stake(
-    client: &Client,
-    command: StakeCommand,
-    ui: &Ui,
-) -> Result<(), ApiError> {
+pub(crate) async fn stake(client: &Client, command: StakeCommand, ui: &Ui) -> Result<(), ApiError> {
     let request = match command {
         StakeCommand::Show => None,
         StakeCommand::Add { amount } => Some(StakeRequest::Add { amount: Text(amount) }),
@@ -119,8 +115,7 @@ fn disputes_text(list: &DisputeList) -> String {
         ]
     };
     let rows: Vec<_> = list.disputes.iter().map(row).collect();
-    let header =
-        [">id", "this node", "task", "state", ">slashed", ">given back", "trouble"];
+    let header = [">id", "this node", "task", "state", ">slashed", ">given back", "trouble"];
     table(&header, &rows)
 }
 

@@ -6,6 +6,7 @@
 mod args;
 mod check;
 mod commands;
+mod court;
 mod daemon;
 mod dev;
 mod docs;
@@ -16,7 +17,6 @@ mod home;
 mod inputs;
 mod job;
 mod jobfile;
-mod court;
 mod money;
 mod new;
 mod node;

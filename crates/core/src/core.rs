@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ayni_types::{Amount, ChannelId, JobId, LeaseId, NodeAddr, NodeId, Roles, TaskId, Time, limits};
+use ayni_types::{
+    Amount, ChannelId, JobId, LeaseId, NodeAddr, NodeId, Roles, TaskId, Time, limits,
+};
 use ayni_wire::{FullLease, Hello, Message, PROTOCOL_VERSION, SignedBatch, TwoRoots};
 
 use crate::audit::Draw;

@@ -1,8 +1,8 @@
 //! What the core asks of the world.
 
 use ayni_types::{
-    Account, Amount, ChannelId, Digest, Fault, JobId, LeaseId, NodeAddr, NodeId, Outcome, PaidBy, TaskId,
-    TaskSpec, Time,
+    Account, Amount, ChannelId, Digest, Fault, JobId, LeaseId, NodeAddr, NodeId, Outcome, PaidBy,
+    TaskId, TaskSpec, Time,
 };
 use ayni_wire::{Case, Message, Refusal, Voucher};
 

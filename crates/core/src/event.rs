@@ -1,7 +1,8 @@
 //! What the world tells the core.
 
 use ayni_types::{
-    Amount, ChannelId, Fault, JobId, NodeAddr, NodeId, Observed, Outcome, Price, TaskSpec, Time, Verify,
+    Amount, ChannelId, Fault, JobId, NodeAddr, NodeId, Observed, Outcome, Price, TaskSpec, Time,
+    Verify,
 };
 use ayni_wire::Message;
 

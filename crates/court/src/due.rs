@@ -97,11 +97,8 @@ pub fn due(dispute: &Dispute, me: Account, stance: &Stance, clock: Clock) -> Opt
 }
 
 /// What a juror says that was shown nothing.
-pub(crate) const WITHHELD: Answer = Answer {
-    verdict: Verdict::Withheld,
-    outcome: Digest([0; 32]),
-    state_root: Digest([0; 32]),
-};
+pub(crate) const WITHHELD: Answer =
+    Answer { verdict: Verdict::Withheld, outcome: Digest([0; 32]), state_root: Digest([0; 32]) };
 
 #[cfg(test)]
 mod tests {

@@ -18,7 +18,7 @@ mod judge;
 
 pub use court::{Call, Court, CourtError, CourtTerms, Duty};
 pub use docket::{Dispute, Docket, Ended, Jury};
-pub use due::{Clock, Step, Stance, due};
+pub use due::{Clock, Stance, Step, due};
 pub use judge::{Engine, Execution, JudgeError, judge, points};
 
 pub use ayni_chain::contracts::disputes::Answer;

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ayni_api::json::{
-    BlobStored, ChannelList, CheckJson, CheckLevel, DisputeList, Doctor, EventJson, EventKind, EvidenceList,
-    ExecReport, FaultJson, Identity, JobAccepted, JobDetail, JobList, JobRequest, Joined, Lending,
-    NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, Peer, PeerList, ProviderState,
-    ProviderStatus, RolesJson, Schema, SlotJson, StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskJson,
-    TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson, Warning, Why, WhyReason,
+    BlobStored, ChannelList, CheckJson, CheckLevel, DisputeList, Doctor, EventJson, EventKind,
+    EvidenceList, ExecReport, FaultJson, Identity, JobAccepted, JobDetail, JobList, JobRequest,
+    Joined, Lending, NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, Peer, PeerList,
+    ProviderState, ProviderStatus, RolesJson, Schema, SlotJson, StakeJson, StakeRequest, Status,
+    TaskDetail, TaskFilter, TaskJson, TaskList, TasksAdded, Text, TicketJson, VerifyReport,
+    WalletJson, Warning, Why, WhyReason,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
 use ayni_core::{Command, CommandError, Core, Event, JobSpec, PauseReason, Reply};
 use ayni_net::Path;
 use ayni_store::{Area, StoreError};
 use ayni_types::{
-    Amount, ChannelId, Digest, Fault, FaultKind, JobId, NodeAddr, NodeId, Price, Roles, TaskSpec, Time,
-    Verify,
+    Amount, ChannelId, Digest, Fault, FaultKind, JobId, NodeAddr, NodeId, Price, Roles, TaskSpec,
+    Time, Verify,
 };
 use ayni_wire::{ReceiptFile, Ticket, task_id};
 use futures_util::{StreamExt, stream};

@@ -3,7 +3,8 @@
 use ayni_api::json::{
     ChannelJson, ConfidenceJson, DisputeState, EventJson, EventKind, Evidence, FaultJson,
     JobCounts, JobDetail, JobProvider, JobState, JobSummary, JuryJson, Mismatch, ObservedJson,
-    OutcomeJson, PauseReasonJson, Schema, Side, StakeJson, TaskRow, TaskState, Text, Verification, VerifyJson,
+    OutcomeJson, PauseReasonJson, Schema, Side, StakeJson, TaskRow, TaskState, Text, Verification,
+    VerifyJson,
 };
 use ayni_core as core;
 use ayni_court::{Call, Verdict};

@@ -55,8 +55,7 @@ impl Engine for Machine {
             fault(FaultKind::InputUnavailable, format!("fetching what it reads: {failure:?}"))
         })?;
         let how = if second { CompileHow::Baseline } else { CompileHow::Optimised };
-        let (outcome, states) =
-            witnessed(&self.shop, &case.task, how, PATIENCE, seed).await?;
+        let (outcome, states) = witnessed(&self.shop, &case.task, how, PATIENCE, seed).await?;
         Ok(Execution { outcome, states })
     }
 }
@@ -71,8 +70,7 @@ impl Bench {
         from: Vec<NodeId>,
         done: impl FnOnce(Option<Answer>) + Send + 'static,
     ) {
-        let machine =
-            Machine { shop: self.shop.clone(), fetcher: self.fetcher.clone(), from };
+        let machine = Machine { shop: self.shop.clone(), fetcher: self.fetcher.clone(), from };
         tokio::spawn(async move {
             let found = judge(&machine, &dispute, &seed, &case).await;
             if let Err(error) = &found {

@@ -13,10 +13,10 @@
 
 mod backend;
 mod bank;
-mod court;
 mod cheat;
 mod config;
 mod convert;
+mod court;
 mod doctor;
 mod fetch;
 mod inputs;

@@ -21,9 +21,9 @@ use tokio::sync::oneshot;
 
 use crate::backend::NodeBackend;
 use crate::bank::{self, Bank, BankError, BankHandle};
-use crate::court::Bench;
 use crate::cheat::Cheat;
 use crate::config::Config;
+use crate::court::Bench;
 use crate::fetch::{Fetcher, Host};
 use crate::memory::Memory;
 use crate::news::News;

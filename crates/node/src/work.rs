@@ -307,11 +307,7 @@ async fn raw(
     slot.run(&order, artefact, &source, timeout, cancel.cancelled()).await
 }
 
-async fn stored(
-    shop: &Arc<Shop>,
-    prepared: &Prepared,
-    result: RunResult,
-) -> Result<Ran, Fault> {
+async fn stored(shop: &Arc<Shop>, prepared: &Prepared, result: RunResult) -> Result<Ran, Fault> {
     let blobs = shop.blobs.clone();
     let stored = tokio::task::spawn_blocking(move || store(&blobs, result)).await;
     let (outcome, mut observed) = match stored {

@@ -184,12 +184,15 @@ fn run_component(store: &mut Store<State>, component: &Component, task: &TaskSpe
     let limit = task.limits.fuel.0;
     store.data_mut().host.fuel = limit;
     let (result, exhausted, left) = match call_component(store, component, task) {
+        // Asking what is left costs a unit too: below zero it was not there.
+        Ok(left) if left < 0 => (Ok(()), Some(Exhausted::Fuel), 0),
         Ok(left) => (Ok(()), None, u64::try_from(left).unwrap_or(0)),
         Err(CallError { error, left }) => {
             let meter = Meter::after_trap(&error, &mut *store);
             let in_dump = meter.map(|m| m.fuel(&mut *store));
+            let said = left.filter(|left| *left < 0).map(|_| Exhausted::Fuel);
+            let exhausted = said.or_else(|| meter.and_then(|m| m.exhausted(&mut *store)));
             let left = left.or(in_dump).unwrap_or(i64::MAX);
-            let exhausted = meter.and_then(|m| m.exhausted(&mut *store));
             (Err(error), exhausted, u64::try_from(left).unwrap_or(0))
         }
     };

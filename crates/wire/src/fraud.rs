@@ -128,8 +128,7 @@ mod tests {
         };
         let (first, second) = (signed(b"one"), signed(b"two"));
         let provider = provider.sign(&message_for(&lease));
-        let lease =
-            FullLease { lease, requester: NodeSignature([0; 64]), provider, backing: None };
+        let lease = FullLease { lease, requester: NodeSignature([0; 64]), provider, backing: None };
         TwoRoots { lease, first, second }
     }
 

@@ -25,8 +25,8 @@ pub use canonical::{DecodeError, decode, encode};
 pub use check::{TaskError, check_task, check_tree, digest, outcome_digest, task_id};
 pub use fraud::{NoProof, SignedHeader, TwoRoots};
 pub use message::{
-    Assign, Case, Delivered, FullLease, Hello, Message, PROTOCOL_VERSION, Query, ReceiptFile, Refusal,
-    RefusalCode, SignedBatch,
+    Assign, Case, Delivered, FullLease, Hello, Message, PROTOCOL_VERSION, Query, ReceiptFile,
+    Refusal, RefusalCode, SignedBatch,
 };
 pub use sign::{Domain, EvmSigner, NodeKey, SignatureError, Signed, verify_node};
 pub use ticket::{Ticket, TicketError};

@@ -2,8 +2,8 @@
 //! bytes. The transport authenticates who sent it; what must hold towards third parties is signed.
 
 use ayni_types::{
-    Account, AssignmentId, BatchHeader, Digest, EngineId, Fault, Lease, LeaseId, NodeAddr, NodeSignature,
-    Observed, Offer, Outcome, Receipt, Roles, TaskSpec,
+    Account, AssignmentId, BatchHeader, Digest, EngineId, Fault, Lease, LeaseId, NodeAddr,
+    NodeSignature, Observed, Offer, Outcome, Receipt, Roles, TaskSpec,
 };
 use minicbor::{Decode, Encode};
 

@@ -18,11 +18,11 @@ use crate::codes;
 use crate::endpoint::{Endpoint, EndpointError, Token};
 use crate::error::{ApiError, ErrorBody, chain};
 use crate::json::{
-    AddTasks, BlobStored, ChannelList, CheckJson, CheckRequest, DisputeList, Doctor, Done, EvidenceList,
-    ExecReport, ExecRequest, Identity, InviteRequest, JobAccepted, JobDetail, JobList, JobRequest,
-    JoinRequest, Joined, MissingReply, MissingRequest, OfferList, PeerList, ProviderStatus, StakeJson,
-    StakeRequest, Status,
-    TaskDetail, TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson, Why,
+    AddTasks, BlobStored, ChannelList, CheckJson, CheckRequest, DisputeList, Doctor, Done,
+    EvidenceList, ExecReport, ExecRequest, Identity, InviteRequest, JobAccepted, JobDetail,
+    JobList, JobRequest, JoinRequest, Joined, MissingReply, MissingRequest, OfferList, PeerList,
+    ProviderStatus, StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded,
+    Text, TicketJson, VerifyReport, WalletJson, Why,
 };
 use crate::limits;
 

@@ -6,8 +6,8 @@
 //! Unix epoch. Every answer carries `schema`, which grows when a field changes its meaning or goes
 //! away; new fields may appear at any time.
 
-mod event;
 mod court;
+mod event;
 mod job;
 mod money;
 mod node;
@@ -16,12 +16,12 @@ mod provider;
 mod task;
 mod text;
 
-pub use event::{EventJson, EventKind};
 pub use court::{DisputeList, DisputeState, JuryJson, StakeJson, StakeRequest};
+pub use event::{EventJson, EventKind};
 pub use job::{
-    AddTasks, ConfidenceJson, DisputeJson, Evidence, EvidenceList, JobAccepted, JobCounts, JobDetail, JobList,
-    JobProvider, JobRequest, JobState, JobSummary, Mismatch, TaskDetail, TaskFilter, TaskList,
-    TaskRow, TaskState, TasksAdded, Verification, VerifyJson,
+    AddTasks, ConfidenceJson, DisputeJson, Evidence, EvidenceList, JobAccepted, JobCounts,
+    JobDetail, JobList, JobProvider, JobRequest, JobState, JobSummary, Mismatch, TaskDetail,
+    TaskFilter, TaskList, TaskRow, TaskState, TasksAdded, Verification, VerifyJson,
 };
 pub use money::{ChannelJson, ChannelList, Side, WalletJson};
 pub use node::{

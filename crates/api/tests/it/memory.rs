@@ -5,12 +5,11 @@ use std::sync::Mutex;
 
 use axum::body::Bytes;
 use ayni_api::json::{
-    BlobStored, ChannelList, CheckJson, ConfidenceJson, DisputeList, Doctor, EventJson, EventKind, EvidenceList,
-    ExecReport, Identity, JobAccepted, JobCounts, JobDetail, JobList, JobRequest, JobState,
-    JobSummary, Joined, NodeAddrJson, OfferList, PeerList, ProviderStatus, Schema, StakeJson,
-    StakeRequest, Status,
-    TaskDetail, TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyJson, VerifyReport,
-    WalletJson, Why,
+    BlobStored, ChannelList, CheckJson, ConfidenceJson, DisputeList, Doctor, EventJson, EventKind,
+    EvidenceList, ExecReport, Identity, JobAccepted, JobCounts, JobDetail, JobList, JobRequest,
+    JobState, JobSummary, Joined, NodeAddrJson, OfferList, PeerList, ProviderStatus, Schema,
+    StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded, Text,
+    TicketJson, VerifyJson, VerifyReport, WalletJson, Why,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
 use ayni_types::{ChannelId, Digest, JobId, NodeAddr, NodeId, TaskSpec};

@@ -120,14 +120,8 @@ pub fn commitment(
     };
     let verdict = number(answer.verdict.number().into());
     let inner = keccak256([verdict, answer.outcome.0, answer.state_root.0, *salt].concat());
-    let words = [
-        number(chain),
-        account(disputes),
-        number(dispute),
-        number(jury),
-        account(juror),
-        inner.0,
-    ];
+    let words =
+        [number(chain), account(disputes), number(dispute), number(jury), account(juror), inner.0];
     keccak256(words.concat()).0
 }
 

@@ -264,10 +264,7 @@ fn number(value: U256) -> Result<u64, Bad> {
 }
 
 fn verdict(value: u8) -> Result<Verdict, Bad> {
-    Verdict::ALL
-        .get(usize::from(value))
-        .copied()
-        .ok_or_else(|| format!("{value} is no verdict"))
+    Verdict::ALL.get(usize::from(value)).copied().ok_or_else(|| format!("{value} is no verdict"))
 }
 
 /// The event of a contract's log; nothing if the contract has no event of that kind (an ERC-20's,

@@ -234,9 +234,8 @@ impl Watcher {
         number: u64,
         notices: &mut Vec<Notice>,
     ) -> Agreed<Option<Link>> {
-        let ask = |client: Client| async move {
-            Ok(client.header(number).await?.map(|h| Link::of(&h)))
-        };
+        let ask =
+            |client: Client| async move { Ok(client.header(number).await?.map(|h| Link::of(&h))) };
         let differs = |node: String, _: &Option<Link>, said: &Option<Link>| {
             // One that is behind has none yet.
             said.is_some().then_some(Alarm::BlockDiffers { node, block: number })

@@ -99,8 +99,7 @@ fn amount(value: &Value) -> u128 {
 impl Play {
     fn json(&self, name: &str, args: &[&str]) -> Value {
         let node = self.network.nodes.iter().find(|n| n.name == name).expect("it is there");
-        let (code, stdout, stderr) =
-            run(self.network.ayni_of(&node.home, &["--json"]).args(args));
+        let (code, stdout, stderr) = run(self.network.ayni_of(&node.home, &["--json"]).args(args));
         assert_eq!(code, Some(0), "ayni {args:?} of {name}: {stderr}");
         serde_json::from_str(&stdout).expect("JSON")
     }

@@ -2,7 +2,9 @@
 
 use ayni_core::{Accusation, Command, Core, JobState, Purpose};
 use ayni_types::{Amount, Dispute, Fault, JobId, Lease, NodeId, Outcome, TaskSpec, Verify};
-use ayni_wire::{EvmSigner, Message, NodeKey, Signed, SignedHeader, TwoRoots, batch_hash, digest, verify_receipt};
+use ayni_wire::{
+    EvmSigner, Message, NodeKey, Signed, SignedHeader, TwoRoots, batch_hash, digest, verify_receipt,
+};
 
 use crate::stage::{Stage, honest, job, outcome};
 

@@ -67,7 +67,7 @@ fn witnesses(runner: &mut Runner, program: &[u8], task: &TaskSpec, blobs: &Blobs
         });
         let states: Vec<_> = states.collect();
         assert!(states.iter().all(|state| *state == states[0]), "at {at} of {used}: {states:?}");
-        assert!(matches!(states[0].0, End::Exhausted(_)), "{at} of {used}");
+        assert!(matches!(states[0].0, End::Exhausted(_)), "{at} of {used}: {states:?}");
     }
 }
 

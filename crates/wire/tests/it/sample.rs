@@ -8,10 +8,10 @@ use ayni_types::{
     Roles, TaskSpec, Time, TrapCode, Tree, TreeEntry, Wall,
 };
 use ayni_wire::{
-    Assign, Backing, Case, Delivered, EvmSigner, FullLease, Hello, Message, NodeKey, PROTOCOL_VERSION, Query,
-    ReceiptFile, Refusal, RefusalCode, Signed, SignedBatch, SignedHeader, Ticket, TwoRoots,
-    Voucher, batch_hash, channel_id, digest, leaf_hash, merkle_proof, merkle_root, outcome_digest,
-    task_id,
+    Assign, Backing, Case, Delivered, EvmSigner, FullLease, Hello, Message, NodeKey,
+    PROTOCOL_VERSION, Query, ReceiptFile, Refusal, RefusalCode, Signed, SignedBatch, SignedHeader,
+    Ticket, TwoRoots, Voucher, batch_hash, channel_id, digest, leaf_hash, merkle_proof,
+    merkle_root, outcome_digest, task_id,
 };
 
 /// 2026-01-01T00:00:00Z in milliseconds since 1970.
