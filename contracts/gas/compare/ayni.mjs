@@ -2,7 +2,7 @@
 // One requester, providers who hold the token already; the requester's one approval is not counted.
 // Deliberately not here: other people's contracts.
 
-import { concat, numberToHex, parseSignature } from 'viem';
+import { concat, keccak256, numberToHex, parseSignature, toBytes } from 'viem';
 import { account, built, sum } from './chain.mjs';
 
 const PRICE = 1000n;
@@ -110,7 +110,7 @@ export async function escrowOf(chain) {
 /** x402 `exact`: a signed transfer for each task, brought by a relayer. */
 export async function exactOf(chain) {
   const { token, payer, payees } = await prepared(chain, 1);
-  const nonce = numberToHex(1, { size: 32 });
+  const nonce = keccak256(toBytes('task'));
   const kinds = ['address from', 'address to', 'uint256 value', 'uint256 validAfter'];
   kinds.push('uint256 validBefore', 'bytes32 nonce');
   const fields = kinds.map((kind) => {
