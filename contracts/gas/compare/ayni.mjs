@@ -56,7 +56,8 @@ async function rows(chain, channels, { token, payer, payees }, salt, sessions) {
       message: { channelId, maxClaimableAmount: PRICE },
     });
     const first = i === 0;
-    out.push(numberToHex(0x80 | 0x04 | 0x02 | (first ? 0x01 | 0x10 | 0x20 : 0) | (first && salt ? 0x40 : 0), { size: 1 }));
+    const shared = first ? 0x01 | 0x10 | 0x20 | (salt ? 0x40 : 0) : 0;
+    out.push(numberToHex(0x80 | 0x04 | 0x02 | shared, { size: 1 }));
     if (first) out.push(payer.address);
     out.push(sessions[i].address, payee);
     if (first) out.push(token.address, numberToHex(DELAY, { size: 5 }));
@@ -87,11 +88,12 @@ export async function channelsOf(chain, providers) {
     const claimed = await channels.send(account('relayer').address, 'claimAndSettle', [packed]);
     const paid = (await token.read('balanceOf', [to[0]])) - before;
     if (paid !== PRICE) throw new Error(`a payee got ${paid} and not ${PRICE}`);
-    return sum([opened, claimed]);
+    return { opened, claimed };
   };
   const one = await round(0, payees.slice(0, 1));
   const all = await round(1, payees);
-  return (tasks) => (tasks === 1 ? one : all);
+  const whole = ({ opened, claimed }) => sum([opened, claimed]);
+  return { whole: (tasks) => whole(tasks === 1 ? one : all), one, all };
 }
 
 /** An escrow for each task; the second is counted, since the first fills counters. */
