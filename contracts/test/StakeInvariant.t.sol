@@ -199,15 +199,15 @@ contract StakeHandler is Stage {
         equal(registry.drawsPending(), drawing, "frozen for each draw and no longer");
     }
 
-    /// @dev How many disputes came to each end: unproven, upheld, overturned, incident; and how many
-    /// of all ended ones were appealed, and had a jury that found no majority.
-    function ends() external view returns (uint256[6] memory counts) {
+    /// @dev How many disputes came to each end: unproven, upheld, overturned, incident, withheld; and
+    /// how many of all ended ones were appealed, and had a jury that found no majority.
+    function ends() external view returns (uint256[7] memory counts) {
         for (uint256 id; id < opened; ++id) {
             Disputes.Dispute memory d = disputes.disputeOf(id);
             if (d.phase != Disputes.Phase.Closed) continue;
             ++counts[uint256(d.verdict)];
-            if (d.appellant != address(0)) ++counts[4];
-            if (d.redrawn) ++counts[5];
+            if (d.appellant != address(0)) ++counts[5];
+            if (d.redrawn) ++counts[6];
         }
     }
 
@@ -245,10 +245,11 @@ contract StakeHandler is Stage {
         pure
         returns (Juries.Verdict, bytes32, bytes32)
     {
-        uint256 choice = uint256(keccak256(abi.encode(seed, i, "answer"))) % 5 == 0 ? 3 : kind % 3;
+        uint256 choice = uint256(keccak256(abi.encode(seed, i, "answer"))) % 5 == 0 ? 4 : kind % 4;
         if (choice == 0) return (Juries.Verdict.Upheld, WRONG, ROOT);
         if (choice == 1) return (Juries.Verdict.Overturned, RIGHT, ROOT);
         if (choice == 2) return (Juries.Verdict.EngineIncident, 0, 0);
+        if (choice == 3) return (Juries.Verdict.Withheld, 0, 0);
         return (Juries.Verdict.Overturned, keccak256(abi.encode(i)), ROOT);
     }
 }
@@ -273,19 +274,19 @@ contract StakeInvariantTest is Base {
     /// @dev A walk that only ever asks for what is refused would find nothing. Forty walks, drawn
     /// from a fixed seed, come to every end that a dispute has.
     function test_walks_come_to_every_end_of_a_dispute() external {
-        uint256[6] memory all;
+        uint256[7] memory all;
         for (uint256 walk; walk < 40; ++walk) {
             handler = new StakeHandler();
             for (uint256 i; i < 128; ++i) {
                 step(uint256(keccak256(abi.encode(walk, i))));
             }
             handler.checkAll();
-            uint256[6] memory counts = handler.ends();
-            for (uint256 end; end < 6; ++end) {
+            uint256[7] memory counts = handler.ends();
+            for (uint256 end; end < 7; ++end) {
                 all[end] += counts[end];
             }
         }
-        for (uint256 end; end < 6; ++end) {
+        for (uint256 end; end < 7; ++end) {
             check(all[end] > 0, string.concat("never came to end ", vm.toString(end)));
         }
     }
