@@ -2,7 +2,10 @@
 //! became of them, read from logs.
 //!
 //! Ids are recomputed from what a proposal does, and what it does is decoded before anybody votes on
-//! it. Deliberately not here: bounds of parameters (the contracts have them), when to vote for what.
+//! it. `voter` is an account that says these things, each once. Deliberately not here: bounds of
+//! parameters (the contracts have them), when to vote for what.
+
+mod voter;
 
 use std::fmt;
 
@@ -17,6 +20,9 @@ use super::channels::address;
 use super::deploy::DisputeTerms;
 use crate::client::{Client, ClientError};
 use crate::limits::{LOG_BLOCKS, PROPOSAL_ACTIONS_MAX, PROPOSAL_TEXT_BYTES_MAX};
+use crate::sender::SendError;
+
+pub use voter::{Voter, list};
 
 /// The governor keeps what ends so for the proposer that is named.
 const PROPOSER_MARK: &str = "#proposer=0x";
@@ -173,6 +179,26 @@ pub enum GovError {
     /// No such proposal.
     #[error("there is no proposal {0}\nhint: `ayni gov list` shows all of them")]
     Unknown(ProposalId),
+    /// The transaction can't be sent, or the governor refuses it.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// It was refused in a block, after the governor had agreed to it in a trial run.
+    #[error(
+        "{0:?} failed in its block: something changed just before\nhint: `ayni gov list`, and again"
+    )]
+    Failed(String),
+    /// Refused too often.
+    #[error("{0:?} was refused too often; the account's outbox holds why")]
+    Tries(String),
+    /// A proposal does not stand where it must.
+    #[error("proposal {} is {}, and must be {wants} for that\nhint: {}", standing.proposal.id,
+        standing.stage, standing.hint())]
+    NotNow {
+        /// Where it must stand.
+        wants: Stage,
+        /// Where it stands.
+        standing: Box<Standing>,
+    },
     /// The text is no proposal's id.
     #[error(
         "{0:?} is no proposal's id\nhint: 64 hexadecimal digits, as `ayni gov list` shows them"
@@ -194,6 +220,41 @@ impl std::str::FromStr for ProposalId {
         let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
         let id = bytes.ok().and_then(|bytes| bytes.try_into().ok());
         id.map(Self).ok_or_else(|| GovError::Malformed(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Canceled => "canceled",
+            Self::Defeated => "defeated",
+            Self::Succeeded => "succeeded",
+            Self::Queued => "queued",
+            Self::Expired => "expired",
+            Self::Executed => "executed",
+        })
+    }
+}
+
+impl Standing {
+    /// What can be done with it next, and when.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let Proposal { from, until, .. } = self.proposal;
+        match self.stage {
+            Stage::Pending => format!("its vote begins at {} s", from.0 / 1_000),
+            Stage::Active => format!("its vote ends at {} s", until.0 / 1_000),
+            Stage::Succeeded => "it can be queued".to_owned(),
+            Stage::Queued => match self.ready {
+                Some(ready) => format!("it can be executed from {} s on", ready.0 / 1_000),
+                None => "it can be executed".to_owned(),
+            },
+            Stage::Canceled | Stage::Defeated | Stage::Expired | Stage::Executed => {
+                "it is over; propose again".to_owned()
+            }
+        }
     }
 }
 
@@ -359,14 +420,33 @@ pub fn propose(
     if !fits || text.contains(PROPOSER_MARK) {
         return Err(GovError::Description(text.len()));
     }
+    let description = marked(text, proposer);
+    let Calls { targets, values, data, .. } = calls(at, changes, &description);
+    Ok(AyniGovernor::proposeCall { targets, values, calldatas: data, description }.abi_encode())
+}
+
+/// The name that such a proposal has.
+fn proposed_id(
+    at: &Addresses,
+    changes: &[Change],
+    description: &str,
+    proposer: Account,
+) -> ProposalId {
+    calls(at, changes, &marked(description, proposer)).id()
+}
+
+fn marked(description: &str, proposer: Account) -> String {
     let proposer = data_encoding::HEXLOWER.encode(&proposer.0);
-    let call = AyniGovernor::proposeCall {
+    format!("{} {PROPOSER_MARK}{proposer}", description.trim())
+}
+
+fn calls(at: &Addresses, changes: &[Change], description: &str) -> Calls {
+    Calls {
         targets: changes.iter().map(|change| address(change.target(at))).collect(),
         values: vec![U256::ZERO; changes.len()],
-        calldatas: changes.iter().map(|change| change.call().into()).collect(),
-        description: format!("{text} {PROPOSER_MARK}{proposer}"),
-    };
-    Ok(call.abi_encode())
+        data: changes.iter().map(|change| change.call().into()).collect(),
+        description: keccak256(description.as_bytes()),
+    }
 }
 
 /// Votes with what the sender held when the vote began.

@@ -3,15 +3,15 @@
 
 use ayni_chain::Client;
 use ayni_chain::contracts::gov::{
-    self, Action, Change, GovError, Proposal, ProposalId, Stage, Standing, Vote,
+    self, Action, Change, GovError, Proposal, ProposalId, Stage, Standing, Vote, Voter,
 };
 use ayni_chain::contracts::{Addresses, Channels, DeployTerms, Disputes, Registry};
 use ayni_chain::embedded::LocalLedger;
-use ayni_chain::sender::{Intent, SendError};
+use ayni_chain::sender::{FileOutbox, Intent, SendError, SendTerms, Sender};
 use ayni_types::{Account, Amount};
 use tempfile::TempDir;
 
-use crate::support::{SOON, TestClock, account, deployed, ledger, sender};
+use crate::support::{CHAIN, SOON, TestClock, account, deployed, ledger, sender, wallet};
 
 /// Holds all votes at first: who deployed.
 const HOLDER: u8 = 1;
@@ -205,4 +205,67 @@ async fn a_proposal_is_its_proposers_and_an_unknown_one_is_named() {
     let error = gov::proposal(&country.client, &country.at, unknown).await.unwrap_err();
     assert!(matches!(error, GovError::Unknown(id) if id == unknown), "{error}");
     assert!(error.to_string().contains("hint"), "{error}");
+}
+
+impl Country {
+    /// As a command of its own process: with the outbox that the one before left.
+    fn voter(&self, of: u8, folder: &TempDir) -> Voter {
+        let outbox = FileOutbox::open(folder.path(), CHAIN, account(of)).unwrap();
+        let (client, terms) = (self.client.clone(), SendTerms::LOCAL);
+        let sender = Sender::new(client, wallet(of), terms, Box::new(outbox)).unwrap();
+        Voter::new(sender, self.at, SOON)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_too_early_twice_or_too_late_is_done_once_and_says_when() {
+    let country = Country::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let [_, weight, ..] = every_change();
+    let told = |error: GovError| {
+        let text = error.to_string();
+        assert!(text.contains("hint: it"), "{text}");
+        text
+    };
+    let id = country.voter(HOLDER, &folder).propose(&[weight], "heavier").await.unwrap();
+    let again = country.voter(HOLDER, &folder).propose(&[weight], " heavier ").await.unwrap();
+    assert_eq!(id, again);
+    let early = country.voter(HOLDER, &folder).vote(id, Vote::For, "").await.unwrap_err();
+    assert!(told(early).contains("is pending, and must be active"));
+
+    country.clock.pass(61);
+    for _ in 0..2 {
+        country.voter(HOLDER, &folder).vote(id, Vote::For, "good").await.unwrap();
+    }
+    let other = country.voter(HOLDER, &folder).vote(id, Vote::Against, "").await.unwrap_err();
+    assert!(matches!(other, GovError::Send(SendError::Conflict(_))), "{other}");
+    let early = country.voter(HOLDER, &folder).queue(id).await.unwrap_err();
+    assert!(told(early).contains("is active, and must be succeeded"));
+
+    country.clock.pass(3_601);
+    let queued = country.voter(HOLDER, &folder).queue(id).await.unwrap();
+    assert_eq!(queued.stage, Stage::Queued);
+    // The governor says queued; the timelock says not yet. Later it is another try.
+    let early = country.voter(HOLDER, &folder).execute(id).await.unwrap_err();
+    assert!(matches!(early, GovError::Send(SendError::Refused { .. })), "{early}");
+    country.clock.pass(60);
+    country.voter(HOLDER, &folder).execute(id).await.unwrap();
+    let late = country.voter(HOLDER, &folder).execute(id).await.unwrap_err();
+    assert!(told(late).contains("is executed, and must be queued"));
+
+    let all = country.voter(HOLDER, &folder).list().await.unwrap();
+    let stages: Vec<_> = all.iter().map(|one| (one.proposal.id, one.stage)).collect();
+    assert_eq!(stages, [(id, Stage::Executed)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn votes_are_lent_back_and_forth_and_back() {
+    let country = Country::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut voter = country.voter(HOLDER, &folder);
+    for to in [OTHER, OTHER, HOLDER, OTHER, HOLDER] {
+        voter.delegate(account(to)).await.unwrap();
+        let power = gov::voting_power(&country.client, &country.at, account(HOLDER)).await.unwrap();
+        assert_eq!(power.delegate, account(to));
+    }
 }
