@@ -179,7 +179,9 @@ contract StakeHandler is Stage {
             equal(reserved, amount, "reserved is the sum of reservations");
             check(uint256(reserved) + jury + leaving <= all, "more is bound than staked");
             (, uint128 weight) = registry.seats(who);
-            check(weight >= jury, "a seat without weight");
+            // Who was penalised below the minimum is out at once; what is left waits for its duty.
+            bool isOut = weight == 0 && jury < registry.juryWeightMin();
+            check(weight >= jury || isOut, "a seat without weight");
             weights += weight;
             stakes += all;
             owed += disputes.owed(who);
