@@ -79,7 +79,7 @@ pub struct Proposal {
     pub id: ProposalId,
     /// Who made it.
     pub proposer: Account,
-    /// Why.
+    /// Why; anybody's words, to be escaped before they are shown, and no promise of what it does.
     pub description: String,
     /// What it does, in this order.
     pub actions: Vec<Action>,
