@@ -256,6 +256,15 @@ contract RegistryTest is Stage {
         equal(registry.penalise(juror, 450), 450, "taken");
         registry.syncJuror(juror);
         equal(registry.juryWeight(), 0, "below the minimum: out");
+        // It may have to answer in other juries yet; after its duty what is left is free.
+        vm.startPrank(juror);
+        vm.expectPartialRevert(Registry.TooEarly.selector);
+        registry.setJuryWeight(0);
+        (,,,,, uint64 dutyUntil) = registry.stakes(juror);
+        vm.warp(dutyUntil);
+        registry.setJuryWeight(0);
+        registry.requestUnstake(4550);
+        vm.stopPrank();
     }
 
     function test_parameters_stay_within_bounds() external {

@@ -47,3 +47,9 @@ pub(crate) const INTENT_ID_BYTES_MAX: usize = 128;
 pub(crate) const IN_FLIGHT_MAX: usize = 16;
 /// Attempts (first signature and bumps) per intent.
 pub(crate) const ATTEMPTS_MAX: usize = 24;
+/// Blocks whose logs are asked for at once, where only one contract's are wanted.
+pub(crate) const LOG_BLOCKS: u64 = 10_000;
+/// Changes of one proposal to the governor.
+pub(crate) const PROPOSAL_ACTIONS_MAX: usize = 10;
+/// Bytes of a proposal's description; all of it is paid for as calldata and as a log.
+pub(crate) const PROPOSAL_TEXT_BYTES_MAX: usize = 4_096;

@@ -17,6 +17,7 @@
 //! trace     a hash over everything that happened
 //! channels  apart from worlds: three nodes and a chain, every step an action chosen by bytes
 //! rule      apart from worlds: a Monte Carlo of the audit rule
+//! earnings  apart from worlds: what a machine at home earns in a month
 //! ```
 //!
 //! A world has two phases: faults, then healing, after which every job must end in bounded virtual
@@ -28,6 +29,8 @@ pub mod channels;
 pub mod checkers;
 pub mod clock;
 pub mod disk;
+#[allow(clippy::cast_precision_loss)]
+pub mod earnings;
 pub mod farm;
 pub mod knobs;
 pub mod net;

@@ -92,11 +92,60 @@ enum Action {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// What a machine at home earns in a month, its electricity taken off; prints Markdown.
+    Earnings {
+        /// The first month's seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Months per row.
+        #[arg(long, default_value_t = 1_000)]
+        months: u64,
+        #[command(flatten)]
+        yours: Yours,
+    },
+    /// The stake that audits ask for, over rates and outside gains; prints Markdown.
+    Stake {
+        /// Price of a result.
+        #[arg(long, default_value_t = 1_000)]
+        price: u64,
+    },
     /// Run one world twice and compare the hashes.
     Replay {
         #[command(flatten)]
         world: Which,
     },
+}
+
+/// Numbers that replace those of the table; with `--cores` one row is printed: yours.
+#[derive(Args)]
+struct Yours {
+    /// Cores that your machine lends.
+    #[arg(long, requires_all = ["idle_watts", "busy_watts", "megafuel"])]
+    cores: Option<u64>,
+    /// What it draws with nothing to do.
+    #[arg(long, requires = "cores")]
+    idle_watts: Option<u64>,
+    /// What it draws with those cores busy.
+    #[arg(long, requires = "cores")]
+    busy_watts: Option<u64>,
+    /// Millions of fuel a second that one core does (`ayni doctor` says it).
+    #[arg(long, requires = "cores", value_parser = clap::value_parser!(u64).range(1..))]
+    megafuel: Option<u64>,
+    /// Hours a day.
+    #[arg(long, requires = "cores", default_value_t = 24)]
+    hours: u64,
+    /// It is on without this too.
+    #[arg(long, requires = "cores")]
+    on_anyway: bool,
+    /// A kilowatt-hour, in millionths of a dollar.
+    #[arg(long, default_value_t = ayni_sim::earnings::COSTS.tariff)]
+    tariff: u64,
+    /// A claim on the chain, in millionths of a dollar.
+    #[arg(long, default_value_t = ayni_sim::earnings::COSTS.claim)]
+    claim: u64,
+    /// What must be in a channel before it is claimed, in millionths of a dollar.
+    #[arg(long, default_value_t = ayni_sim::earnings::COSTS.claim_least)]
+    claim_least: u64,
 }
 
 /// A world: of a seed, or of knobs in a file.
@@ -152,6 +201,8 @@ fn main() -> anyhow::Result<()> {
             rule(seeds, providers, calibration.as_deref())?
         }
         Action::Channels { actions, seed } => channels(actions, seed),
+        Action::Earnings { seed, months, yours } => earnings(seed, months, &yours),
+        Action::Stake { price } => stake(price),
         Action::Replay { world } => replay(&world.knobs()?),
     };
     std::process::exit(i32::from(broken));
@@ -290,6 +341,34 @@ fn channels(actions: u64, seed: u64) -> bool {
         );
     }
     tally.broken.is_some()
+}
+
+fn earnings(seed: u64, months: u64, yours: &Yours) -> bool {
+    use ayni_sim::earnings::{CHANCES, COSTS, Case, Costs, HOMES, Home, MARKETS, render};
+    let Yours { tariff, claim, claim_least, .. } = *yours;
+    let costs = Costs { tariff, claim, claim_least, ..COSTS };
+    let homes = match (yours.cores, yours.idle_watts, yours.busy_watts, yours.megafuel) {
+        (Some(cores), Some(idle_watts), Some(busy_watts), Some(megafuel)) => {
+            let Yours { hours, on_anyway, .. } = *yours;
+            let name = "yours";
+            vec![Home { name, cores, idle_watts, busy_watts, on_anyway, hours, megafuel }]
+        }
+        _ => HOMES.to_vec(),
+    };
+    let in_markets = |home: &Home| {
+        let home = *home;
+        MARKETS.iter().map(move |market| Case { home, market: *market, chances: CHANCES, costs })
+    };
+    let cases: Vec<Case> = homes.iter().flat_map(in_markets).collect();
+    print!("{}", render(&cases, seed, months));
+    false
+}
+
+fn stake(price: u64) -> bool {
+    let gains = [0, 1, 10, 100, 1_000].map(|times: u64| price.saturating_mul(times));
+    let rates = [10_000, 20_000, 50_000, 100_000, 250_000, 500_000, 1_000_000];
+    print!("{}", ayni_sim::earnings::render_stakes(price, &gains, &rates));
+    false
 }
 
 fn crowd(nodes: u64, seed: u64) -> bool {

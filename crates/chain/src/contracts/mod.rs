@@ -8,6 +8,7 @@
 //! | `channels` | what the node says to the channels' contract, in the project's own types |
 //! | `stake` | the same for the registry |
 //! | `disputes` | the same for disputes |
+//! | `gov` | the same for the governor: proposals of changes, votes, and what became of them |
 //!
 //! Deliberately not here: Solidity (`contracts/` of the repository).
 
@@ -16,6 +17,7 @@ mod bindings;
 mod channels;
 mod deploy;
 pub mod disputes;
+pub mod gov;
 pub mod stake;
 
 pub use addresses::{Addresses, AddressesError};

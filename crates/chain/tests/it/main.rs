@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail a test by panicking")]
 
 mod crash;
+mod gov;
 mod lies;
 mod reorg;
 mod rpc;
