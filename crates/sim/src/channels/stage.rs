@@ -14,6 +14,7 @@ use ayni_wire::{Message, channel_id, digest};
 
 use super::action::Action;
 use super::daemon::{Batch, Daemon};
+use super::trace;
 use crate::chain::{Chain, TOKEN, Tx, ledger};
 use crate::checkers::{Violation, m1, m3, m4};
 use crate::prng::Prng;
@@ -28,6 +29,8 @@ const WEALTH: u128 = 1_000_000_000;
 const WIRE_MAX: usize = 256;
 const JOBS_MAX: u64 = 6;
 const DEPTH: usize = 3;
+/// What is promised to a payee holds if gas is affordable so long before a withdrawal's end.
+const CHEAP_MS: u64 = 600_000;
 
 /// A node: one daemon, or two if its owner made a mistake.
 pub(super) struct Place {
@@ -38,6 +41,8 @@ pub(super) struct Place {
     pub(super) bent: bool,
     /// Its endpoint lied to it.
     pub(super) misled: bool,
+    /// Gas was too dear for it all the time that a payer's withdrawal took.
+    pub(super) besieged: bool,
 }
 
 /// See the module.
@@ -48,7 +53,10 @@ pub(super) struct Stage {
     pub(super) up: [bool; NODES * NODES],
     pub(super) chain: Chain,
     pub(super) chance: Prng,
+    /// Gas costs more than anybody but a withdrawing payer gives.
     pub(super) dear: bool,
+    /// Until then, whatever else says that it is cheap again.
+    pub(super) siege_until: Option<u64>,
     pub(super) jobs: u64,
     pub(super) opened: BTreeMap<ChannelId, PaidBy>,
     /// The highest voucher that any life of the requester ever said.
@@ -134,6 +142,7 @@ impl Stage {
             chain: Chain::new(DEPTH, Time(now), balances),
             chance: Prng::new(u64::from(small) << 8 | u64::from(held), "stage"),
             dear: false,
+            siege_until: None,
             jobs: 0,
             opened: BTreeMap::new(),
             promised: BTreeMap::new(),
@@ -151,6 +160,7 @@ impl Stage {
                 watched: BTreeMap::new(),
                 bent: false,
                 misled: false,
+                besieged: false,
             };
             stage.places.push(place);
             stage.begin(at, Vec::new());
@@ -159,6 +169,10 @@ impl Stage {
             stage.connect(PAYER, at);
         }
         stage.submit(3);
+        // Some places are in full swing when disasters begin.
+        for _ in 0..small / 32 {
+            stage.round(1_000);
+        }
         stage
     }
 
@@ -384,9 +398,10 @@ impl Stage {
             Action::Look => self.look(at),
             Action::Lie => arg >= 128 && self.lie(at, arg),
             Action::Gas => {
-                self.dear = arg >= 200;
+                self.dear = arg >= 200 || self.siege_until.is_some();
                 true
             }
+            Action::Siege => self.siege(arg),
             Action::Close => self.close(arg),
             Action::Claim => {
                 self.command(peer, &Command::Claim);
@@ -395,8 +410,54 @@ impl Stage {
             Action::Submit => self.submit(1 + u64::from(arg % 4)),
             Action::Time => self.time(arg),
         };
+        self.gas_falls(self.now);
         self.look_at_money();
         done
+    }
+
+    /// When the soonest withdrawal that is announced can be finished.
+    fn ripe_next(&self) -> Option<u64> {
+        let head = self.chain.head().channels.values();
+        let ripe = head.filter_map(|c| c.funds.withdrawal).map(|w| w.from.0);
+        ripe.filter(|from| *from > self.now).min()
+    }
+
+    /// Somebody bids gas up as a withdrawal runs, so that its payee can't claim.
+    fn siege(&mut self, arg: u8) -> bool {
+        let Some(from) = self.ripe_next() else { return false };
+        let beyond = arg >= 192;
+        if from <= self.now + CHEAP_MS && !beyond {
+            return false;
+        }
+        self.dear = true;
+        self.siege_until = Some(if beyond { from + CHEAP_MS } else { from - CHEAP_MS });
+        if beyond {
+            // Of all payees: who else closes a channel meanwhile does it to another.
+            for place in &mut self.places[PAYER + 1..] {
+                place.besieged = true;
+            }
+        }
+        true
+    }
+
+    /// Gas that is dear gets cheap again on the way to a moment, if it is time; and so long before a
+    /// withdrawal's end, unless it is besieged, everybody gets on with it.
+    fn gas_falls(&mut self, to: u64) {
+        if !self.dear || self.violation.is_some() {
+            return;
+        }
+        let due = match self.siege_until {
+            Some(until) => Some(until),
+            None => self.ripe_next().map(|from| from.saturating_sub(CHEAP_MS)),
+        };
+        let Some(due) = due.filter(|due| *due <= to) else { return };
+        self.now = self.now.max(due);
+        self.siege_until = None;
+        self.dear = false;
+        // Longer than a refused step rests, and a step waits to be mined.
+        for _ in 0..10 {
+            self.round(31_000);
+        }
     }
 
     fn look_at_money(&mut self) {
@@ -516,7 +577,7 @@ impl Stage {
         let mut found = None;
         for (channel, held) in state.channels.iter().filter(|(_, c)| c.taken_back > 0) {
             if self.left.insert(*channel) {
-                let sound = self.places.iter().filter(|p| !p.bent && !p.misled);
+                let sound = self.places.iter().filter(|p| !p.bent && !p.misled && !p.besieged);
                 for daemon in sound.flat_map(|p| &p.daemons) {
                     let claimed = held.funds.claimed.0;
                     let late = m3::left(&daemon.books, *channel, claimed, held.paid_in);
@@ -610,12 +671,14 @@ impl Stage {
         let next =
             self.places.iter().flat_map(|p| &p.daemons).filter_map(|d| d.core.poll_timeout());
         let next = next.map(|t| t.0).min().unwrap_or(self.now);
-        self.now = match arg % 16 {
+        let to = match arg % 16 {
             0..=11 => next.max(self.now + 1),
             12 | 13 => self.now + 5_000,
             14 => self.now + 31_000,
             _ => self.now + if arg < 32 { 1_900_000 } else { 121_000 },
         };
+        self.gas_falls(to);
+        self.now = self.now.max(to);
         self.tick();
         true
     }
@@ -632,6 +695,12 @@ impl Stage {
     }
 
     // --- what came of it ---
+
+    /// What became of every step on the chain, as text; nothing unless it was asked for at first.
+    pub(super) fn trace(&self) -> String {
+        let accounts: Vec<Account> = (0..NODES).map(account).collect();
+        trace::text(&self.chain, &accounts, &[WEALTH, 0, 0])
+    }
 
     pub(super) fn claimed(&self) -> u128 {
         self.chain.head().channels.values().map(|c| c.funds.claimed.0).sum()
