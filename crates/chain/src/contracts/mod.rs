@@ -6,15 +6,20 @@
 //! | `addresses` | where a deployment is, as a file keeps it |
 //! | `deploy` | puts all of them on a chain |
 //! | `channels` | what the node says to the channels' contract, in the project's own types |
+//! | `authorization` | payments that their payer only signs (EIP-3009) |
 //!
 //! Deliberately not here: Solidity (`contracts/` of the repository).
 
 mod addresses;
+mod authorization;
 mod bindings;
 mod channels;
 mod deploy;
 
 pub use addresses::{Addresses, AddressesError};
+pub use authorization::{
+    Authorization, TokenDomain, authorization_used, token_refusal, transfer_with_authorization,
+};
 pub use bindings::{AyniGovernor, AyniToken, Channels, Disputes, Registry, Timelock, VoteToken};
 pub use channels::{
     ChannelOpening, Claim, approve, claim, claim_rows, deposit, finalize_withdraw, funds,

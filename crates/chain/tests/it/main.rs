@@ -8,6 +8,7 @@
 mod crash;
 mod lies;
 mod reorg;
+mod replay;
 mod rpc;
 mod script;
 mod send;

@@ -45,7 +45,9 @@ impl Stage {
             if self.is_home() {
                 break;
             }
-            self.now += DELAY_MS;
+            let to = self.now + DELAY_MS;
+            self.chain_goes_on(to);
+            self.now = self.now.max(to);
         }
         let places: Vec<bool> = self.places.iter().map(|p| p.bent).collect();
         let found = self.what_is_wrong(&places);

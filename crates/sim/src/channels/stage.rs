@@ -29,8 +29,9 @@ const WEALTH: u128 = 1_000_000_000;
 const WIRE_MAX: usize = 256;
 const JOBS_MAX: u64 = 6;
 const DEPTH: usize = 3;
-/// What is promised to a payee holds if gas is affordable so long before a withdrawal's end.
-const CHEAP_MS: u64 = 600_000;
+/// What is promised to a payee takes so long before a withdrawal's end: a disk that writes, a chain
+/// that can be seen, and gas that it can pay.
+const FAIR_MS: u64 = 600_000;
 
 /// A node: one daemon, or two if its owner made a mistake.
 pub(super) struct Place {
@@ -57,6 +58,8 @@ pub(super) struct Stage {
     pub(super) dear: bool,
     /// Until then, whatever else says that it is cheap again.
     pub(super) siege_until: Option<u64>,
+    /// Withdrawals whose last minutes were lived through.
+    lived: BTreeSet<(ChannelId, u64)>,
     pub(super) jobs: u64,
     pub(super) opened: BTreeMap<ChannelId, PaidBy>,
     /// The highest voucher that any life of the requester ever said.
@@ -143,6 +146,7 @@ impl Stage {
             chance: Prng::new(u64::from(small) << 8 | u64::from(held), "stage"),
             dear: false,
             siege_until: None,
+            lived: BTreeSet::new(),
             jobs: 0,
             opened: BTreeMap::new(),
             promised: BTreeMap::new(),
@@ -410,27 +414,27 @@ impl Stage {
             Action::Submit => self.submit(1 + u64::from(arg % 4)),
             Action::Time => self.time(arg),
         };
-        self.gas_falls(self.now);
+        self.chain_goes_on(self.now);
         self.look_at_money();
         done
     }
 
-    /// When the soonest withdrawal that is announced can be finished.
-    fn ripe_next(&self) -> Option<u64> {
-        let head = self.chain.head().channels.values();
-        let ripe = head.filter_map(|c| c.funds.withdrawal).map(|w| w.from.0);
-        ripe.filter(|from| *from > self.now).min()
+    /// Announced withdrawals: of which channel, and when each can be finished.
+    fn ripening(&self) -> impl Iterator<Item = (ChannelId, u64)> {
+        let all = self.chain.head().channels.iter();
+        let all = all.filter_map(|(id, held)| Some((*id, held.funds.withdrawal?.from.0)));
+        all.filter(|(_, from)| *from > self.now)
     }
 
     /// Somebody bids gas up as a withdrawal runs, so that its payee can't claim.
     fn siege(&mut self, arg: u8) -> bool {
-        let Some(from) = self.ripe_next() else { return false };
+        let Some(from) = self.ripening().map(|(_, from)| from).min() else { return false };
         let beyond = arg >= 192;
-        if from <= self.now + CHEAP_MS && !beyond {
+        if from <= self.now + FAIR_MS && !beyond {
             return false;
         }
         self.dear = true;
-        self.siege_until = Some(if beyond { from + CHEAP_MS } else { from - CHEAP_MS });
+        self.siege_until = Some(if beyond { from + FAIR_MS } else { from - FAIR_MS });
         if beyond {
             // Of all payees: who else closes a channel meanwhile does it to another.
             for place in &mut self.places[PAYER + 1..] {
@@ -440,23 +444,39 @@ impl Stage {
         true
     }
 
-    /// Gas that is dear gets cheap again on the way to a moment, if it is time; and so long before a
-    /// withdrawal's end, unless it is besieged, everybody gets on with it.
-    fn gas_falls(&mut self, to: u64) {
-        if !self.dear || self.violation.is_some() {
-            return;
-        }
-        let due = match self.siege_until {
-            Some(until) => Some(until),
-            None => self.ripe_next().map(|from| from.saturating_sub(CHEAP_MS)),
-        };
-        let Some(due) = due.filter(|due| *due <= to) else { return };
-        self.now = self.now.max(due);
-        self.siege_until = None;
-        self.dear = false;
-        // Longer than a refused step rests, and a step waits to be mined.
-        for _ in 0..10 {
-            self.round(31_000);
+    /// The chain goes on while time passes: gas that was dear gets cheap again, and in the last
+    /// minutes before a withdrawal's end disks write, blocks come, and nodes look at them. Without
+    /// that no payee can claim in time. Nothing is said between nodes meanwhile.
+    pub(super) fn chain_goes_on(&mut self, to: u64) {
+        while self.violation.is_none() {
+            if self.siege_until.is_some_and(|until| until <= to) {
+                self.now = self.now.max(self.siege_until.unwrap_or_default());
+                (self.siege_until, self.dear) = (None, false);
+            }
+            let ripe = |(id, from): &(ChannelId, u64)| {
+                from.saturating_sub(FAIR_MS) <= to && !self.lived.contains(&(*id, *from))
+            };
+            let Some((channel, from)) = self.ripening().filter(ripe).min_by_key(|(_, at)| *at)
+            else {
+                return;
+            };
+            self.lived.insert((channel, from));
+            self.now = self.now.max(from - FAIR_MS);
+            self.dear = self.siege_until.is_some();
+            // Each longer than a refused step rests, and more than a step waits to be mined.
+            for _ in 0..10 {
+                self.now += 31_000;
+                for at in 0..NODES {
+                    for which in 0..self.places[at].daemons.len() {
+                        while self.violation.is_none() && self.persist(at, which) {}
+                    }
+                }
+                self.mine();
+                for at in 0..NODES {
+                    self.look(at);
+                }
+                self.tick();
+            }
         }
     }
 
@@ -677,7 +697,7 @@ impl Stage {
             14 => self.now + 31_000,
             _ => self.now + if arg < 32 { 1_900_000 } else { 121_000 },
         };
-        self.gas_falls(to);
+        self.chain_goes_on(to);
         self.now = self.now.max(to);
         self.tick();
         true
