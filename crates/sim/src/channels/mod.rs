@@ -98,10 +98,7 @@ pub fn play(bytes: &[u8], tally: &mut Tally) -> Option<Violation> {
 
 fn play_traced(bytes: &[u8], tally: &mut Tally, traced: bool) -> (Option<Violation>, String) {
     let Some((head, rest)) = bytes.split_at_checked(2) else { return (None, String::new()) };
-    let mut stage = stage::Stage::new(head[0], head[1]);
-    if traced {
-        stage.chain.keep_log();
-    }
+    let mut stage = stage::Stage::new(head[0], head[1], traced);
     for pair in rest.chunks_exact(2) {
         let action = Action::of(pair[0]);
         tally.actions += 1;

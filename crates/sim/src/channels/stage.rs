@@ -134,7 +134,7 @@ fn hold_back(held: u8) -> u128 {
 }
 
 impl Stage {
-    pub(super) fn new(small: u8, held: u8) -> Self {
+    pub(super) fn new(small: u8, held: u8, traced: bool) -> Self {
         let now = 1_700_000_000_000;
         let balances = BTreeMap::from([(account(PAYER), WEALTH)]);
         let mut stage = Self {
@@ -156,6 +156,9 @@ impl Stage {
             hold_back: hold_back(held),
             commands: 0,
         };
+        if traced {
+            stage.chain.keep_log();
+        }
         for at in 0..NODES {
             let config = config(at, small, held);
             let place = Place {

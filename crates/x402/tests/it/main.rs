@@ -1,0 +1,1 @@
+//! The shop on a local ledger, with the real contracts.
