@@ -9,6 +9,7 @@
 //! cashier   payments against the chain: good now? then settled
 //! book      every payment taken, on disk
 //! backend   who runs it: a node, through its public API
+//! settings  the file that all this is opened from
 //! shop      the routes, and the order of things: check, run, settle, answer
 //! ```
 //!
@@ -23,6 +24,7 @@ mod book;
 mod cashier;
 mod payment;
 mod refusal;
+mod settings;
 mod shop;
 mod terms;
 pub mod wire;
@@ -32,5 +34,6 @@ pub use book::{Book, BookError, Sale, SaleState};
 pub use cashier::{Cashier, CashierError};
 pub use payment::Payment;
 pub use refusal::Refusal;
+pub use settings::{OfferSettings, OpenError, Settings};
 pub use shop::{Shop, router, serve};
 pub use terms::{Offer, Terms, TermsError};

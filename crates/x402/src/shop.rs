@@ -17,6 +17,7 @@ use axum::routing::{get, post};
 use ayni_chain::embedded::Clock;
 use ayni_types::{Account, Amount};
 use data_encoding::BASE64;
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -31,6 +32,8 @@ use crate::wire;
 
 /// A program must have come after this long.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// What came without a payment is listened to so long at most.
+const UNPAID_TIMEOUT: Duration = Duration::from_secs(10);
 /// Payments of one payer that may fail before it is sent away, and for how long.
 const STRIKES_MAX: u32 = 3;
 const BARRED_S: u64 = 3_600;
@@ -213,7 +216,7 @@ async fn sell<B: Backend>(
     let inner = &shop.0;
     let Some(header) = headers.get(wire::SIGNATURE) else {
         // Heard to its end, as far as it may be long: some clients listen only then.
-        drop(read(body, offer.program_bytes_max).await);
+        drop(tokio::time::timeout(UNPAID_TIMEOUT, drain(body, offer.program_bytes_max)).await);
         return Err(Refusal::unpaid(format!("a run of {name:?} costs {}", offer.price)));
     };
     let args = arguments(query)?;
@@ -225,10 +228,11 @@ async fn sell<B: Backend>(
         return Err(Refusal::busy(format!("{runs} runs are under way, and no more are taken")));
     };
     let (mut in_hand, beside) = InHand::take(inner, &payment, now_s)?;
-    in_hand.free_on(inner.cashier.check(&payment, beside).await)?;
-    let program = in_hand.free_on(read(body, offer.program_bytes_max).await)?;
+    inner.cashier.check(&payment, beside).await?;
+    let program = read(body, offer.program_bytes_max).await?;
     let timeout = Duration::from_secs(offer.timeout_s);
     let order = Order { program: program.to_vec(), args, limits: offer.limits, timeout };
+    in_hand.is_free = false;
     let ran = tokio::time::timeout(timeout, inner.backend.run(order)).await;
     let ran = ran.unwrap_or(Err(RunError::TimedOut(offer.timeout_s)));
     let finished = in_hand.free_on(ran.map_err(|error| match error {
@@ -329,6 +333,17 @@ fn sold(finished: &Finished, settled: &Value) -> Value {
     })
 }
 
+/// Listens, and keeps nothing.
+async fn drain(body: Body, bytes_max: usize) {
+    let (mut pieces, mut bytes) = (body.into_data_stream(), 0);
+    while let Some(Ok(piece)) = pieces.next().await {
+        bytes += piece.len();
+        if bytes > bytes_max {
+            return;
+        }
+    }
+}
+
 async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
     let reading = axum::body::to_bytes(body, bytes_max);
     match tokio::time::timeout(BODY_TIMEOUT, reading).await {
@@ -383,12 +398,13 @@ fn unescape(value: &str) -> Option<String> {
     String::from_utf8(out).ok().filter(|text| !text.contains('\0'))
 }
 
-/// A payment in hand. If it is let go of without a word, its payer is to blame: it hung up while its
-/// program ran, or its money had gone.
+/// A payment in hand. If it is let go of once its program runs, and nothing says otherwise, its payer
+/// is to blame: it hung up, or its money had gone.
 struct InHand<B> {
     shop: Arc<Inner<B>>,
     id: String,
     payer: Account,
+    /// Nobody is to blame.
     is_free: bool,
 }
 
@@ -418,7 +434,7 @@ impl<B> InHand<B> {
         let beside = its.fold(0_u128, |sum, (_, amount)| sum.saturating_add(amount.0));
         hands.payments.insert(id.clone(), (payer, payment.authorization.value));
         drop(hands);
-        Ok((Self { shop: shop.clone(), id, payer, is_free: false }, Amount(beside)))
+        Ok((Self { shop: shop.clone(), id, payer, is_free: true }, Amount(beside)))
     }
 
     /// It is over, and nobody is to blame.
