@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use crate::command::say;
+use crate::command::{root, say};
 use crate::shell::{cargo, run};
-use crate::{contracts, examples, guests, page, python};
+use crate::{contracts, examples, guests, npm, page, python};
 
 /// Builds everything once, stages what the tests read, runs them all.
 pub(crate) fn all() -> Result<()> {
