@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use crate::command::say;
+use crate::command::{root, say};
 use crate::shell::{cargo, run};
-use crate::{contracts, examples, guests, page, python};
+use crate::{contracts, examples, guests, npm, page, python};
 
 /// Builds everything once, stages what the tests read, runs them all.
 pub(crate) fn all() -> Result<()> {
@@ -26,6 +26,8 @@ pub(crate) fn all() -> Result<()> {
     say(&format!("  {}", page::browse()?.trim()));
     // The chain's tests run a second, independent node that comes with them.
     contracts::install()?;
+    // A public client buys runs in the tests of crates/x402.
+    npm::install(&root().join("web/x402"))?;
     say("tests");
     run(&mut cargo(&["test", "--locked", "--workspace"]))
 }

@@ -26,7 +26,7 @@ impl Seen {
         self.safe.deposit.0.min(self.latest.deposit.0)
     }
 
-    fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         self.latest.withdrawal.is_some() || self.safe.withdrawal.is_some()
     }
 }
@@ -54,6 +54,9 @@ pub(crate) struct Purse {
     pub(crate) trouble: Option<String>,
     /// Not before then is anything submitted again.
     pub(crate) submit_at: Time,
+    /// How often its promise was said again while it is being emptied, and when it is next.
+    pub(crate) said: u32,
+    pub(crate) say_at: Time,
 }
 
 impl Purse {
@@ -71,6 +74,8 @@ impl Purse {
             seen: None,
             trouble: None,
             submit_at: Time(0),
+            said: 0,
+            say_at: Time(0),
         }
     }
 
@@ -113,6 +118,13 @@ impl Purse {
         let (held, step) = if ends { (0, 0) } else { (held, step) };
         let target = self.owed.saturating_sub(held).saturating_add(step).min(secured);
         (target > self.ceiling).then_some(target)
+    }
+
+    /// Whether its payee may have missed what it can claim, while it still can.
+    pub(crate) fn may_be_unheard(&self) -> bool {
+        self.seen.is_some_and(|seen| {
+            (self.closing || seen.is_closing()) && self.ceiling > seen.latest.claimed.0
+        })
     }
 
     /// Whether everything that was decided to be paid in is there, and owed.

@@ -16,6 +16,9 @@ use crate::market::{HireState, Obstacle};
 
 /// A step that the chain refused is tried again after so long, in milliseconds.
 pub(crate) const SUBMIT_REST_MS: u64 = 30_000;
+/// The last promise of a channel that is being emptied is said again after as long, then twice as
+/// long each time, this often doubled at most: after an hour, in the end.
+const SAY_DOUBLED_MAX: u32 = 7;
 
 impl Core {
     /// Why an offer can't be paid, if it can't.
@@ -198,6 +201,18 @@ impl Core {
         self.send_gated(provider, Message::Voucher(voucher));
     }
 
+    /// Who does not hear a channel's last promise has worked for nothing once the money is taken back,
+    /// and hears nothing of a message that was lost.
+    fn say_last_voucher(&mut self, channel: ChannelId) {
+        let now = self.now;
+        let Some(purse) = self.purses.get_mut(&channel) else { return };
+        if purse.say_at <= now && purse.may_be_unheard() {
+            purse.say_at = now.after_ms(SUBMIT_REST_MS << purse.said.min(SAY_DOUBLED_MAX));
+            purse.said += 1;
+            self.say_voucher(channel);
+        }
+    }
+
     /// The chain was heard of a channel that we pay from.
     pub(crate) fn purse_seen(&mut self, channel: ChannelId, seen: Seen) {
         let Some(purse) = self.purses.get_mut(&channel) else { return };
@@ -222,6 +237,7 @@ impl Core {
         for channel in self.purses.keys().copied().collect::<Vec<_>>() {
             self.pay(channel);
             self.look_after_purse(channel);
+            self.say_last_voucher(channel);
         }
     }
 

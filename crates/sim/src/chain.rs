@@ -6,6 +6,10 @@
 //! the pool may hold it twice, and a reorganisation may mine it in another order. Blocks up to the
 //! depth below the head can be taken back; what lies deeper is final.
 //!
+//! Where a contract is exact, so is the model: a channel that was emptied takes no money any more, and
+//! delays count in whole seconds. A chain can keep what became of each step, so that a real contract
+//! can be asked the same (`channels::trace`).
+//!
 //! Deliberately not here: gas (a step is refused or it is not), blocks' hashes, and time (the world
 //! says when a block is mined).
 
@@ -53,8 +57,34 @@ pub struct Channel {
     pub paid_in: u128,
     /// Taken back by the payer, ever.
     pub taken_back: u128,
+    /// Its payer took all of it back: nothing can be paid in again.
+    pub closed: bool,
     /// Deposits that were made; none is made twice.
     deposits: BTreeSet<u32>,
+}
+
+/// What became of a step in a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It was taken.
+    Done,
+    /// It had been taken before, and changed nothing.
+    Again,
+    /// The contract refused it.
+    Refused,
+}
+
+/// A step in a block, and its channel after it.
+#[derive(Debug, Clone, Copy)]
+pub struct Logged {
+    /// The block's time.
+    pub time: Time,
+    /// The step.
+    pub tx: Tx,
+    /// What became of it.
+    pub fate: Fate,
+    /// What its channel held then.
+    pub funds: ChannelFunds,
 }
 
 /// Everything on the chain after a block.
@@ -81,11 +111,11 @@ impl State {
         self.channels.get(&channel).map(|c| c.funds).unwrap_or_default()
     }
 
-    /// Takes a step at a moment of the chain's clock.
+    /// Takes a step at a moment of the chain's clock; says whether it changed anything.
     ///
     /// # Errors
     /// Why the contract refuses it.
-    pub fn apply(&mut self, tx: &Tx, now: Time) -> Result<(), String> {
+    pub fn apply(&mut self, tx: &Tx, now: Time) -> Result<bool, String> {
         let terms = tx.paid_by.terms;
         let id = channel_id(&tx.paid_by.ledger, &terms);
         if tx.paid_by.ledger != ledger() || terms.token != TOKEN {
@@ -113,14 +143,17 @@ impl State {
                 if left == 0 {
                     return Err("nothing is left in the channel".to_owned());
                 }
-                let from = now.after_ms(terms.withdraw_delay_s.saturating_mul(1_000));
-                let withdrawal = Withdrawal { amount: Amount(left), from };
-                channel.funds.withdrawal.get_or_insert(withdrawal);
-                Ok(())
+                if channel.funds.withdrawal.is_some() {
+                    return Ok(false);
+                }
+                let stamp = Time(now.0 - now.0 % 1_000);
+                let from = stamp.after_ms(terms.withdraw_delay_s.saturating_mul(1_000));
+                channel.funds.withdrawal = Some(Withdrawal { amount: Amount(left), from });
+                Ok(true)
             }
             ChainStep::FinishWithdrawal => {
                 let channel = self.of_payer(tx.from, id, &terms)?;
-                let Some(withdrawal) = channel.funds.withdrawal else { return Ok(()) };
+                let Some(withdrawal) = channel.funds.withdrawal else { return Ok(false) };
                 if withdrawal.from > now {
                     return Err("the withdrawal's time has not come".to_owned());
                 }
@@ -129,8 +162,9 @@ impl State {
                 channel.funds.withdrawal = None;
                 channel.funds.deposit.0 -= amount;
                 channel.taken_back += amount;
+                channel.closed |= amount == left;
                 *self.balances.entry(terms.payer).or_default() += amount;
-                Ok(())
+                Ok(true)
             }
         }
     }
@@ -154,13 +188,16 @@ impl State {
         terms: &ChannelTerms,
         number: u32,
         amount: Amount,
-    ) -> Result<(), String> {
+    ) -> Result<bool, String> {
         if from != terms.payer {
             return Err("only the payer may".to_owned());
         }
         let made = self.channels.get(&id).is_some_and(|c| c.deposits.contains(&number));
         if made {
-            return Ok(());
+            return Ok(false);
+        }
+        if self.channels.get(&id).is_some_and(|c| c.closed) {
+            return Err("the channel is closed for ever".to_owned());
         }
         let balance = self.balances.entry(from).or_default();
         let Some(left) = balance.checked_sub(amount.0) else {
@@ -171,7 +208,7 @@ impl State {
         channel.deposits.insert(number);
         channel.funds.deposit.0 += amount.0;
         channel.paid_in += amount.0;
-        Ok(())
+        Ok(true)
     }
 
     fn claim(
@@ -180,7 +217,7 @@ impl State {
         terms: &ChannelTerms,
         amount: Amount,
         ceiling: Amount,
-    ) -> Result<(), String> {
+    ) -> Result<bool, String> {
         let channel = self.channels.get_mut(&id).ok_or("there is no such channel")?;
         if amount > ceiling {
             return Err(format!("{amount} are claimed and {ceiling} promised"));
@@ -192,7 +229,7 @@ impl State {
         let gain = amount.0.saturating_sub(channel.funds.claimed.0);
         channel.funds.claimed.0 += gain;
         *self.balances.entry(terms.payee).or_default() += gain;
-        Ok(())
+        Ok(gain > 0)
     }
 }
 
@@ -212,6 +249,7 @@ struct Block {
     time: Time,
     after: State,
     txs: Vec<Tx>,
+    log: Vec<Logged>,
 }
 
 /// See the module.
@@ -222,6 +260,8 @@ pub struct Chain {
     blocks: VecDeque<Block>,
     /// What waits, and for how many blocks still.
     pool: Vec<(Tx, u64)>,
+    /// Of blocks that are not kept any more; nothing if nobody asked for it.
+    kept: Option<Vec<Logged>>,
     /// Blocks mined, ever; for measuring.
     pub mined: u64,
     /// Reorganisations; for measuring.
@@ -236,14 +276,27 @@ impl Chain {
     #[must_use]
     pub fn new(depth: usize, now: Time, balances: BTreeMap<Account, u128>) -> Self {
         let after = State { balances, channels: BTreeMap::new() };
-        let genesis = Block { time: now, after, txs: Vec::new() };
+        let genesis = Block { time: now, after, txs: Vec::new(), log: Vec::new() };
         Self {
             depth: depth.max(1),
             blocks: VecDeque::from([genesis]),
             pool: Vec::new(),
+            kept: None,
             mined: 0,
             reorganised: 0,
         }
+    }
+
+    /// From now on, what becomes of each step is kept.
+    pub fn keep_log(&mut self) {
+        self.kept.get_or_insert_default();
+    }
+
+    /// What became of each step, in the blocks that count.
+    #[must_use]
+    pub fn log(&self) -> Vec<Logged> {
+        let old = self.kept.iter().flatten();
+        old.chain(self.blocks.iter().flat_map(|block| &block.log)).copied().collect()
     }
 
     /// The newest state.
@@ -308,18 +361,30 @@ impl Chain {
         self.pool = waiting;
         shuffle(&mut due, chance);
         let now = now.max(self.block(0).time);
-        let mut refused = Vec::new();
-        due.retain(|tx| match after.apply(tx, now) {
-            Ok(()) => true,
-            Err(reason) => {
-                let channel = channel_id(&tx.paid_by.ledger, &tx.paid_by.terms);
-                refused.push(Refused { by: tx.by, channel, reason });
-                false
+        let (mut refused, mut log) = (Vec::new(), Vec::new());
+        due.retain(|tx| {
+            let taken = after.apply(tx, now);
+            let channel = channel_id(&tx.paid_by.ledger, &tx.paid_by.terms);
+            if self.kept.is_some() {
+                let fate = match &taken {
+                    Ok(true) => Fate::Done,
+                    Ok(false) => Fate::Again,
+                    Err(_) => Fate::Refused,
+                };
+                log.push(Logged { time: now, tx: *tx, fate, funds: after.funds(channel) });
             }
+            let is_taken = taken.is_ok();
+            if let Err(reason) = taken {
+                refused.push(Refused { by: tx.by, channel, reason });
+            }
+            is_taken
         });
-        self.blocks.push_back(Block { time: now, after, txs: due });
+        self.blocks.push_back(Block { time: now, after, txs: due, log });
         while self.blocks.len() > 2 * self.depth + LAG_MAX + 1 {
-            self.blocks.pop_front();
+            let gone = self.blocks.pop_front();
+            if let (Some(kept), Some(block)) = (&mut self.kept, gone) {
+                kept.extend(block.log);
+            }
         }
         self.mined += 1;
         refused
@@ -465,6 +530,9 @@ mod tests {
         // Old promises do not come to life again.
         chain.submit(claim(40, 40), 0);
         assert_eq!(chain.mine(Time(10_003), &mut chance).len(), 1);
+        chain.submit(deposit(1, 10), 0);
+        let refused = chain.mine(Time(10_004), &mut chance);
+        assert_eq!(refused[0].reason, "the channel is closed for ever");
     }
 
     #[test]

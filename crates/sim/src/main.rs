@@ -91,6 +91,12 @@ enum Action {
         /// The seed of the first episode; an episode that breaks a promise is named by its own.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Into this folder: what became of every step on the chain, for a real contract to be asked.
+        #[arg(long, value_name = "DIR")]
+        traces: Option<PathBuf>,
+        /// Of every so many episodes.
+        #[arg(long, default_value_t = 1, requires = "traces")]
+        every: u64,
     },
     /// What a machine at home earns in a month, its electricity taken off; prints Markdown.
     Earnings {
@@ -200,7 +206,10 @@ fn main() -> anyhow::Result<()> {
         Action::Rule { seeds, providers, calibration } => {
             rule(seeds, providers, calibration.as_deref())?
         }
-        Action::Channels { actions, seed } => channels(actions, seed),
+        Action::Channels { actions, seed, traces, every } => match traces {
+            None => channels(&ayni_sim::channels::run(seed, actions), seed),
+            Some(folder) => traced(actions, seed, &folder, every)?,
+        },
         Action::Earnings { seed, months, yours } => earnings(seed, months, &yours),
         Action::Stake { price } => stake(price),
         Action::Replay { world } => replay(&world.knobs()?),
@@ -319,8 +328,25 @@ fn rule(seeds: u64, providers: usize, calibration: Option<&Path>) -> anyhow::Res
     Ok(false)
 }
 
-fn channels(actions: u64, seed: u64) -> bool {
-    let tally = ayni_sim::channels::run(seed, actions);
+fn traced(actions: u64, seed: u64, folder: &Path, every: u64) -> anyhow::Result<bool> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("can't make the folder {}", folder.display()))?;
+    let (mut written, mut failed) = (0, None);
+    let tally = ayni_sim::channels::run_traced(seed, actions, every, |episode, text| {
+        let path = folder.join(format!("{episode}.trace"));
+        let done = std::fs::write(&path, text);
+        let done = done.with_context(|| format!("can't write {}", path.display()));
+        match done {
+            Ok(()) => written += 1,
+            Err(error) => failed = Some(error),
+        }
+    });
+    let broken = channels(&tally, seed);
+    println!("{written} traces in {}", folder.display());
+    failed.map_or(Ok(broken), Err)
+}
+
+fn channels(tally: &ayni_sim::channels::Tally, seed: u64) -> bool {
     for (name, count) in &tally.counts {
         println!("{count:>12}  {name}");
     }

@@ -39,4 +39,5 @@ pub use governor::AyniGovernor;
 pub use registry::Registry;
 pub use timelock::Timelock;
 pub use token::AyniToken;
+pub(super) use token::AyniToken::AyniTokenErrors as TokenErrors;
 pub use votes::VoteToken;

@@ -9,10 +9,12 @@
 //! | `stake` | the same for the registry |
 //! | `disputes` | the same for disputes |
 //! | `gov` | the same for the governor: proposals of changes, votes, and what became of them |
+//! | `authorization` | payments that their payer only signs (EIP-3009) |
 //!
 //! Deliberately not here: Solidity (`contracts/` of the repository).
 
 mod addresses;
+mod authorization;
 mod bindings;
 mod channels;
 mod deploy;
@@ -21,6 +23,9 @@ pub mod gov;
 pub mod stake;
 
 pub use addresses::{Addresses, AddressesError};
+pub use authorization::{
+    Authorization, TokenDomain, authorization_used, token_refusal, transfer_with_authorization,
+};
 pub use bindings::{AyniGovernor, AyniToken, Channels, Disputes, Registry, Timelock, VoteToken};
 pub use channels::{
     ChannelOpening, Claim, approve, claim, claim_rows, deposit, finalize_withdraw, funds,

@@ -9,6 +9,7 @@ mod crash;
 mod gov;
 mod lies;
 mod reorg;
+mod replay;
 mod rpc;
 mod script;
 mod send;

@@ -57,6 +57,9 @@ actions! {
     Lie "lie about the chain" 1,
     /// Gas costs a hundred times as much, or does not any more.
     Gas "turn gas" 1,
+    /// Gas is dear from now on while a withdrawal's delay runs: until ten minutes before its end, or
+    /// beyond it.
+    Siege "make gas dear as a withdrawal runs" 3,
     /// The requester closes a channel.
     Close "close a channel" 1,
     /// A provider claims now.
@@ -64,7 +67,7 @@ actions! {
     /// The requester has a job.
     Submit "submit" 3,
     /// Time passes.
-    Time "pass time" 24,
+    Time "pass time" 8,
 }
 
 impl Action {

@@ -15,7 +15,7 @@ const DELAY_MS: u64 = 3_700_000;
 
 impl Stage {
     pub(super) fn end(&mut self) {
-        self.dear = false;
+        (self.dear, self.siege_until) = (false, None);
         let ended = self.settle(|stage| stage.jobs_have_ended());
         let bent = self.places.iter().any(|p| p.bent);
         if self.violation.is_some() {
@@ -45,7 +45,9 @@ impl Stage {
             if self.is_home() {
                 break;
             }
-            self.now += DELAY_MS;
+            let to = self.now + DELAY_MS;
+            self.chain_goes_on(to);
+            self.now = self.now.max(to);
         }
         let places: Vec<bool> = self.places.iter().map(|p| p.bent).collect();
         let found = self.what_is_wrong(&places);
@@ -87,7 +89,7 @@ impl Stage {
     }
 
     /// Whatever can happen happens, and time passes.
-    fn round(&mut self, ms: u64) {
+    pub(super) fn round(&mut self, ms: u64) {
         for peer in 1..NODES {
             self.connect(PAYER, peer);
         }
@@ -151,7 +153,7 @@ impl Stage {
             }
             let payee = self.places.iter().find(|p| p.config.addr.node == *provider)?;
             let books = &payee.daemons.first()?.books;
-            if payee.bent {
+            if payee.bent || payee.besieged {
                 continue;
             }
             let found = m5::between_honest(*channel, payer, books, held);

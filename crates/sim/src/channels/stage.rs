@@ -14,6 +14,7 @@ use ayni_wire::{Message, channel_id, digest};
 
 use super::action::Action;
 use super::daemon::{Batch, Daemon};
+use super::trace;
 use crate::chain::{Chain, TOKEN, Tx, ledger};
 use crate::checkers::{Violation, m1, m3, m4};
 use crate::prng::Prng;
@@ -28,6 +29,9 @@ const WEALTH: u128 = 1_000_000_000;
 const WIRE_MAX: usize = 256;
 const JOBS_MAX: u64 = 6;
 const DEPTH: usize = 3;
+/// What is promised to a payee takes so long before a withdrawal's end: a disk that writes, a chain
+/// that can be seen, and gas that it can pay.
+const FAIR_MS: u64 = 600_000;
 
 /// A node: one daemon, or two if its owner made a mistake.
 pub(super) struct Place {
@@ -38,6 +42,8 @@ pub(super) struct Place {
     pub(super) bent: bool,
     /// Its endpoint lied to it.
     pub(super) misled: bool,
+    /// Gas was too dear for it all the time that a payer's withdrawal took.
+    pub(super) besieged: bool,
 }
 
 /// See the module.
@@ -48,7 +54,12 @@ pub(super) struct Stage {
     pub(super) up: [bool; NODES * NODES],
     pub(super) chain: Chain,
     pub(super) chance: Prng,
+    /// Gas costs more than anybody but a withdrawing payer gives.
     pub(super) dear: bool,
+    /// Until then, whatever else says that it is cheap again.
+    pub(super) siege_until: Option<u64>,
+    /// Withdrawals whose last minutes were lived through.
+    lived: BTreeSet<(ChannelId, u64)>,
     pub(super) jobs: u64,
     pub(super) opened: BTreeMap<ChannelId, PaidBy>,
     /// The highest voucher that any life of the requester ever said.
@@ -125,7 +136,7 @@ fn hold_back(held: u8) -> u128 {
 }
 
 impl Stage {
-    pub(super) fn new(small: u8, held: u8) -> Self {
+    pub(super) fn new(small: u8, held: u8, traced: bool) -> Self {
         let now = 1_700_000_000_000;
         let balances = BTreeMap::from([(account(PAYER), WEALTH)]);
         let mut stage = Self {
@@ -136,6 +147,8 @@ impl Stage {
             chain: Chain::new(DEPTH, Time(now), balances),
             chance: Prng::new(u64::from(small) << 8 | u64::from(held), "stage"),
             dear: false,
+            siege_until: None,
+            lived: BTreeSet::new(),
             jobs: 0,
             opened: BTreeMap::new(),
             promised: BTreeMap::new(),
@@ -145,6 +158,9 @@ impl Stage {
             hold_back: hold_back(held),
             commands: 0,
         };
+        if traced {
+            stage.chain.keep_log();
+        }
         for at in 0..NODES {
             let config = config(at, small, held);
             let place = Place {
@@ -153,6 +169,7 @@ impl Stage {
                 watched: BTreeMap::new(),
                 bent: false,
                 misled: false,
+                besieged: false,
             };
             stage.places.push(place);
             stage.begin(at, Vec::new());
@@ -161,6 +178,10 @@ impl Stage {
             stage.connect(PAYER, at);
         }
         stage.submit(3);
+        // Some places are in full swing when disasters begin.
+        for _ in 0..small / 32 {
+            stage.round(1_000);
+        }
         stage
     }
 
@@ -389,9 +410,10 @@ impl Stage {
             Action::Look => self.look(at),
             Action::Lie => arg >= 128 && self.lie(at, arg),
             Action::Gas => {
-                self.dear = arg >= 200;
+                self.dear = arg >= 200 || self.siege_until.is_some();
                 true
             }
+            Action::Siege => self.siege(arg),
             Action::Close => self.close(arg),
             Action::Claim => {
                 self.command(peer, &Command::Claim);
@@ -400,8 +422,70 @@ impl Stage {
             Action::Submit => self.submit(1 + u64::from(arg % 4)),
             Action::Time => self.time(arg),
         };
+        self.chain_goes_on(self.now);
         self.look_at_money();
         done
+    }
+
+    /// Announced withdrawals: of which channel, and when each can be finished.
+    fn ripening(&self) -> impl Iterator<Item = (ChannelId, u64)> {
+        let all = self.chain.head().channels.iter();
+        let all = all.filter_map(|(id, held)| Some((*id, held.funds.withdrawal?.from.0)));
+        all.filter(|(_, from)| *from > self.now)
+    }
+
+    /// Somebody bids gas up as a withdrawal runs, so that its payee can't claim.
+    fn siege(&mut self, arg: u8) -> bool {
+        let Some(from) = self.ripening().map(|(_, from)| from).min() else { return false };
+        let beyond = arg >= 192;
+        if from <= self.now + FAIR_MS && !beyond {
+            return false;
+        }
+        self.dear = true;
+        self.siege_until = Some(if beyond { from + FAIR_MS } else { from - FAIR_MS });
+        if beyond {
+            // Of all payees: who else closes a channel meanwhile does it to another.
+            for place in &mut self.places[PAYER + 1..] {
+                place.besieged = true;
+            }
+        }
+        true
+    }
+
+    /// The chain goes on while time passes: gas that was dear gets cheap again, and in the last
+    /// minutes before a withdrawal's end disks write, blocks come, and nodes look at them. Without
+    /// that no payee can claim in time. Nothing is said between nodes meanwhile.
+    pub(super) fn chain_goes_on(&mut self, to: u64) {
+        while self.violation.is_none() {
+            if self.siege_until.is_some_and(|until| until <= to) {
+                self.now = self.now.max(self.siege_until.unwrap_or_default());
+                (self.siege_until, self.dear) = (None, false);
+            }
+            let ripe = |(id, from): &(ChannelId, u64)| {
+                from.saturating_sub(FAIR_MS) <= to && !self.lived.contains(&(*id, *from))
+            };
+            let Some((channel, from)) = self.ripening().filter(ripe).min_by_key(|(_, at)| *at)
+            else {
+                return;
+            };
+            self.lived.insert((channel, from));
+            self.now = self.now.max(from - FAIR_MS);
+            self.dear = self.siege_until.is_some();
+            // Each longer than a refused step rests, and more than a step waits to be mined.
+            for _ in 0..10 {
+                self.now += 31_000;
+                for at in 0..NODES {
+                    for which in 0..self.places[at].daemons.len() {
+                        while self.violation.is_none() && self.persist(at, which) {}
+                    }
+                }
+                self.mine();
+                for at in 0..NODES {
+                    self.look(at);
+                }
+                self.tick();
+            }
+        }
     }
 
     fn look_at_money(&mut self) {
@@ -521,7 +605,7 @@ impl Stage {
         let mut found = None;
         for (channel, held) in state.channels.iter().filter(|(_, c)| c.taken_back > 0) {
             if self.left.insert(*channel) {
-                let sound = self.places.iter().filter(|p| !p.bent && !p.misled);
+                let sound = self.places.iter().filter(|p| !p.bent && !p.misled && !p.besieged);
                 for daemon in sound.flat_map(|p| &p.daemons) {
                     let claimed = held.funds.claimed.0;
                     let late = m3::left(&daemon.books, *channel, claimed, held.paid_in);
@@ -615,12 +699,14 @@ impl Stage {
         let next =
             self.places.iter().flat_map(|p| &p.daemons).filter_map(|d| d.core.poll_timeout());
         let next = next.map(|t| t.0).min().unwrap_or(self.now);
-        self.now = match arg % 16 {
+        let to = match arg % 16 {
             0..=11 => next.max(self.now + 1),
             12 | 13 => self.now + 5_000,
             14 => self.now + 31_000,
             _ => self.now + if arg < 32 { 1_900_000 } else { 121_000 },
         };
+        self.chain_goes_on(to);
+        self.now = self.now.max(to);
         self.tick();
         true
     }
@@ -637,6 +723,12 @@ impl Stage {
     }
 
     // --- what came of it ---
+
+    /// What became of every step on the chain, as text; nothing unless it was asked for at first.
+    pub(super) fn trace(&self) -> String {
+        let accounts: Vec<Account> = (0..NODES).map(account).collect();
+        trace::text(&self.chain, &accounts, &[WEALTH, 0, 0])
+    }
 
     pub(super) fn claimed(&self) -> u128 {
         self.chain.head().channels.values().map(|c| c.funds.claimed.0).sum()
