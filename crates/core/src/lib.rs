@@ -7,6 +7,7 @@
 
 mod apply;
 pub mod audit;
+mod budget;
 mod channel;
 mod command;
 mod config;

@@ -279,13 +279,8 @@ impl Core {
         fuel_per_second: u64,
     ) -> Option<Obstacle> {
         if let Some(max) = job.price_max().filter(|max| !within(price, max)) {
-            return Some((
-                format!(
-                    "asks {} per 10^9 fuel; the job pays at most {}",
-                    price.per_gigafuel, max.per_gigafuel
-                ),
-                "raise the job's price limit".to_owned(),
-            ));
+            let hint = "raise the job's `--max-price`".to_owned();
+            return Some((dearer(price, &max), hint));
         }
         let limits = job.task(index)?.spec.limits;
         if limits.memory_bytes > memory_bytes {
@@ -330,6 +325,7 @@ impl Core {
             ));
         };
         self.job_obstacle(job, *index, &offer.price, offer.memory_bytes, offer.fuel_per_second)
+            .or_else(|| self.budget_obstacle(job, *index, offer.node, &offer.price))
     }
 
     // --- asking ---
@@ -603,6 +599,7 @@ impl Core {
     /// Takes a lease out of the books; its unfinished tasks go back to the queue.
     pub(crate) fn drop_hire(&mut self, lease: LeaseId, reason: &str) {
         let Some(hire) = self.hires.remove(&lease) else { return };
+        self.release_lease(lease);
         self.commit(Record::LeaseClosed { lease });
         let provider = hire.provider();
         if hire.state != HireState::Asked {
@@ -722,6 +719,19 @@ pub(crate) fn within(price: &Price, max: &Price) -> bool {
     price.per_gigafuel <= max.per_gigafuel
         && price.per_code_mebibyte <= max.per_code_mebibyte
         && price.per_data_mebibyte <= max.per_data_mebibyte
+}
+
+/// Which parts of `price` are above those of `max`.
+fn dearer(price: &Price, max: &Price) -> String {
+    let parts = [
+        (price.per_gigafuel, max.per_gigafuel, "10^9 fuel"),
+        (price.per_code_mebibyte, max.per_code_mebibyte, "MiB of code"),
+        (price.per_data_mebibyte, max.per_data_mebibyte, "MiB of data"),
+    ];
+    let above = parts.iter().filter(|(asked, most, _)| asked > most);
+    let above = above
+        .map(|(asked, most, what)| format!("asks {asked} per {what}; the job pays at most {most}"));
+    above.collect::<Vec<_>>().join(", and ")
 }
 
 /// Seconds that a fuel limit takes at `slack` times a rate, if that is more than the timeout.

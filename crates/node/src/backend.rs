@@ -16,8 +16,8 @@ use ayni_core::{Command, CommandError, Core, Event, JobSpec, PauseReason, Reply}
 use ayni_net::Path;
 use ayni_store::{Area, StoreError};
 use ayni_types::{
-    ChannelId, Digest, Fault, FaultKind, JobId, NodeAddr, NodeId, Price, Roles, TaskSpec, Time,
-    Verify,
+    Amount, BlobRef, ChannelId, Digest, Fault, FaultKind, JobId, NodeAddr, NodeId, Price, Roles,
+    TaskSpec, Time, Verify,
 };
 use ayni_wire::{ReceiptFile, Ticket, task_id};
 use futures_util::{StreamExt, stream};
@@ -84,6 +84,15 @@ impl NodeBackend {
         self.0.asked();
         let result = self.0.handle.command(command).await.map_err(stopped)?;
         result.map_err(|error| command_error(&error))
+    }
+
+    /// Lengths of what tasks read, as far as it is here.
+    async fn sizes(&self, tasks: &[TaskSpec]) -> Result<Vec<BlobRef>, ApiError> {
+        let blobs = self.0.blobs.clone();
+        let read = crate::inputs::blobs_of(tasks);
+        let found = tokio::task::spawn_blocking(move || crate::inputs::sizes(&blobs, &read)).await;
+        let found = found.map_err(|error| ApiError::internal(&error))?;
+        found.map_err(|error| store_error(&error))
     }
 
     fn lent(&self) -> Result<(), ApiError> {
@@ -390,6 +399,7 @@ impl Backend for NodeBackend {
         request: JobRequest,
         tasks: Vec<TaskSpec>,
     ) -> Result<JobAccepted, ApiError> {
+        let sizes = self.sizes(&tasks).await?;
         let spec = JobSpec {
             id: request.id.0,
             name: request.name,
@@ -402,6 +412,8 @@ impl Backend for NodeBackend {
             home: request.home,
             nondeterministic: request.nondeterministic,
             price_max: request.price_max.map(Price::from),
+            budget: request.budget.map(|budget| Amount(budget.0)),
+            sizes,
         };
         match self.command(Command::SubmitJob(spec)).await? {
             Reply::Accepted { job, held } => {
@@ -417,7 +429,8 @@ impl Backend for NodeBackend {
         first_index: u32,
         tasks: Vec<TaskSpec>,
     ) -> Result<TasksAdded, ApiError> {
-        match self.command(Command::AddTasks { job, first_index, tasks }).await? {
+        let sizes = self.sizes(&tasks).await?;
+        match self.command(Command::AddTasks { job, first_index, tasks, sizes }).await? {
             Reply::Accepted { held, .. } => Ok(TasksAdded { schema: Schema, held }),
             Reply::Done | Reply::Drained => Ok(TasksAdded { schema: Schema, held: 0 }),
         }

@@ -31,6 +31,6 @@ pub use program::{CheckJson, CheckRequest, ExecReport, ExecRequest, VerifyReport
 pub use provider::{Lending, PauseReasonJson, ProviderState, ProviderStatus, SlotJson};
 pub use task::{
     BlobJson, EndJson, FaultJson, LimitsJson, MountJson, MountKindJson, ObservedJson, OutFileJson,
-    OutcomeJson, PriceJson, TaskJson,
+    OutcomeJson, PriceJson, PriceMaxJson, TaskJson,
 };
 pub use text::{Schema, Text};

@@ -1,6 +1,7 @@
 //! The core on a stage: scenarios named by what happens, with what is said as their expectation.
 
 mod bank;
+mod budget;
 mod hostile;
 mod journal;
 mod money;

@@ -44,6 +44,10 @@ pub(crate) struct Stage {
     home_slots: u32,
     /// Providers are paid, and let so much be held back.
     paid: Option<Amount>,
+    /// Code and data that a task is said to have, in bytes.
+    pub(crate) bytes: (u64, u64),
+    /// What providers that enter from now on ask for a mebibyte of code, and of data.
+    pub(crate) per_mebibyte: (u128, u128),
     /// Higher vouchers get lost.
     pub(crate) mute_vouchers_above: Option<u128>,
     pub(crate) bank: Bank,
@@ -100,6 +104,8 @@ pub(crate) fn job(number: u8, tasks: &[&str]) -> JobSpec {
         home: false,
         nondeterministic: false,
         price_max: None,
+        budget: None,
+        sizes: Vec::new(),
     }
 }
 
@@ -139,6 +145,8 @@ impl Stage {
             commands: 0,
             home_slots,
             paid,
+            bytes: (100, 10),
+            per_mebibyte: (0, 0),
             mute_vouchers_above: None,
             bank: Bank::default(),
         };
@@ -164,7 +172,8 @@ impl Stage {
                 disk_bytes: 0,
                 price: Price {
                     per_gigafuel: Amount(u128::from(number) * 1_000_000),
-                    ..Price::default()
+                    per_code_mebibyte: Amount(self.per_mebibyte.0),
+                    per_data_mebibyte: Amount(self.per_mebibyte.1),
                 },
                 fuel_per_second: 1_000_000_000,
                 walls: Vec::new(),
@@ -329,8 +338,8 @@ impl Stage {
                 let result = (self.actors[at].script)(&task, purpose).map(|outcome| Ran {
                     outcome,
                     observed: Observed::default(),
-                    code_bytes: 100,
-                    data_bytes: 10,
+                    code_bytes: self.bytes.0,
+                    data_bytes: self.bytes.1,
                 });
                 assert_eq!(task_id(&task).0.len(), 32);
                 // A script that says `never` keeps its slot until the end of the play.

@@ -666,6 +666,8 @@ fn job(number: u64, tasks: u64) -> JobSpec {
         home: false,
         nondeterministic: false,
         price_max: None,
+        budget: None,
+        sizes: Vec::new(),
     }
 }
 

@@ -130,6 +130,8 @@ pub(super) fn clients(knobs: &Knobs, nodes: &mut [Node]) -> Vec<Client> {
                 home: knobs.home > 0,
                 nondeterministic: false,
                 price_max: None,
+                budget: None,
+                sizes: Vec::new(),
             },
             tasks,
         });
