@@ -308,6 +308,8 @@ pub struct ProviderView {
     pub slots: u32,
     /// Slots without a lease.
     pub slots_free: u32,
+    /// What it asks at this load.
+    pub price: Price,
     /// Why it rests.
     pub paused: Vec<PauseReason>,
     /// It finishes what it has.
@@ -534,6 +536,7 @@ impl Core {
             return ProviderView {
                 slots: 0,
                 slots_free: 0,
+                price: Price::default(),
                 paused: Vec::new(),
                 draining: false,
                 running: Vec::new(),
@@ -562,6 +565,7 @@ impl Core {
         ProviderView {
             slots: provider.config.slots,
             slots_free: provider.slots_free(),
+            price: provider.price_now(),
             paused: provider.paused.iter().copied().collect(),
             draining: provider.draining,
             running: running.collect(),

@@ -8,8 +8,9 @@ use ayni_api::json::{
     BlobStored, ChannelList, CheckJson, CheckLevel, Doctor, EventJson, EventKind, EvidenceList,
     ExecReport, FaultJson, Identity, JobAccepted, JobDetail, JobList, JobRequest, Joined, Lending,
     NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, Peer, PeerList, ProviderState,
-    ProviderStatus, RolesJson, Schema, SlotJson, Status, TaskDetail, TaskFilter, TaskJson,
-    TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson, Warning, Why, WhyReason,
+    ProviderStatus, QuoteJson, QuoteRequest, RolesJson, Schema, SlotJson, Status, TaskDetail,
+    TaskFilter, TaskJson, TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson,
+    Warning, Why, WhyReason,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
 use ayni_core::{Command, CommandError, Core, Event, JobSpec, PauseReason, Reply};
@@ -125,6 +126,8 @@ impl NodeBackend {
                 memory_bytes: provide.memory_bytes,
                 disk_bytes: provide.disk_bytes,
                 price: provide.price.into(),
+                busy_percent: provide.busy_percent,
+                price_now: view.price.into(),
             },
             slots: view
                 .running
@@ -637,6 +640,15 @@ impl Backend for NodeBackend {
             }),
             at_risk: Text(at_risk.0),
         })
+    }
+
+    async fn quote(&self, request: QuoteRequest) -> Result<QuoteJson, ApiError> {
+        self.command(Command::RefreshOffers).await?;
+        // As for `offers`.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let ask = convert::quote_ask(&request);
+        let quote = self.look(move |core| core.quote_job(&ask)).await?;
+        Ok(convert::quote_json(quote))
     }
 
     async fn channels(&self) -> Result<ChannelList, ApiError> {

@@ -380,6 +380,7 @@ fn core_config(
             memory_bytes: provide.memory_bytes / u64::from(provide.slots),
             disk_bytes: provide.disk_bytes,
             price: provide.price,
+            busy_percent: provide.busy_percent,
             stake: provide.stake,
             hold_back: provide.hold_back,
             fuel_per_second: self_test.fuel_per_second,

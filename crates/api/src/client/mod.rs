@@ -20,8 +20,9 @@ use crate::error::{ApiError, ErrorBody, chain};
 use crate::json::{
     AddTasks, BlobStored, ChannelList, CheckJson, CheckRequest, Doctor, Done, EvidenceList,
     ExecReport, ExecRequest, Identity, InviteRequest, JobAccepted, JobDetail, JobList, JobRequest,
-    JoinRequest, Joined, MissingReply, MissingRequest, OfferList, PeerList, ProviderStatus, Status,
-    TaskDetail, TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson, Why,
+    JoinRequest, Joined, MissingReply, MissingRequest, OfferList, PeerList, ProviderStatus,
+    QuoteJson, QuoteRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded, Text,
+    TicketJson, VerifyReport, WalletJson, Why,
 };
 use crate::limits;
 
@@ -119,6 +120,12 @@ impl Client {
     #[allow(clippy::missing_errors_doc)]
     pub async fn wallet(&self) -> Result<WalletJson, ApiError> {
         self.get("/v1/wallet").await
+    }
+
+    /// What a job would cost now.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn quote(&self, request: &QuoteRequest) -> Result<QuoteJson, ApiError> {
+        self.post("/v1/quote", request).await
     }
 
     /// The node's channels.

@@ -140,6 +140,22 @@ pub(crate) struct RunArgs {
     pub(crate) collect: Option<PathBuf>,
 }
 
+/// Options of `quote`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct QuoteArgs {
+    /// Run the first task on this machine, and expect the others to take as much.
+    #[arg(long, help_heading = "Quote")]
+    pub(crate) measure: bool,
+    /// Fuel that a task is expected to take [default: measured, or its limit].
+    #[arg(long, value_name = "N", value_parser = quantity::count, help_heading = "Quote")]
+    pub(crate) expect_fuel: Option<u64>,
+    /// What a task is expected to write [default: measured; nothing beside --expect-fuel; its limit].
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes, help_heading = "Quote")]
+    pub(crate) expect_output: Option<u64>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
 /// Options of `exec`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ExecArgs {

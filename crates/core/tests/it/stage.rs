@@ -8,8 +8,8 @@ use ayni_core::{
     ProviderConfig, Purpose, Ran, Reply, RunId, Tuning, WireSeal,
 };
 use ayni_types::{
-    Amount, BlobRef, End, EngineBuild, EngineId, Fault, FaultKind, Fuel, JobId, Limits, NodeAddr,
-    NodeId, Observed, Outcome, Price, Roles, TaskSpec, Time, Verify,
+    Amount, BlobRef, End, EngineBuild, EngineId, Fault, FaultKind, Fuel, JobId, Lease, Limits,
+    NodeAddr, NodeId, Observed, Outcome, Price, Roles, TaskSpec, Time, Verify,
 };
 use ayni_wire::{EvmSigner, Message, NodeKey, digest, task_id};
 
@@ -41,6 +41,8 @@ pub(crate) struct Stage {
     queue: VecDeque<(usize, Event)>,
     up: BTreeSet<(usize, usize)>,
     commands: u64,
+    /// Leases that were asked for.
+    pub(crate) asks: Vec<Lease>,
     home_slots: u32,
     /// Providers are paid, and let so much be held back.
     paid: Option<Amount>,
@@ -48,6 +50,8 @@ pub(crate) struct Stage {
     pub(crate) bytes: (u64, u64),
     /// What providers that enter from now on ask for a mebibyte of code, and of data.
     pub(crate) per_mebibyte: (u128, u128),
+    /// How much more they ask when all their slots are leased, in hundredths.
+    pub(crate) busy_percent: u32,
     /// Higher vouchers get lost.
     pub(crate) mute_vouchers_above: Option<u128>,
     pub(crate) bank: Bank,
@@ -143,10 +147,12 @@ impl Stage {
             queue: VecDeque::new(),
             up: BTreeSet::new(),
             commands: 0,
+            asks: Vec::new(),
             home_slots,
             paid,
             bytes: (100, 10),
             per_mebibyte: (0, 0),
+            busy_percent: 0,
             mute_vouchers_above: None,
             bank: Bank::default(),
         };
@@ -175,6 +181,7 @@ impl Stage {
                     per_code_mebibyte: Amount(self.per_mebibyte.0),
                     per_data_mebibyte: Amount(self.per_mebibyte.1),
                 },
+                busy_percent: self.busy_percent,
                 fuel_per_second: 1_000_000_000,
                 walls: Vec::new(),
                 build: build.clone(),
@@ -378,6 +385,9 @@ impl Stage {
         let most = self.mute_vouchers_above.unwrap_or(u128::MAX);
         if matches!(&message, Message::Voucher(voucher) if voucher.ceiling.0 > most) {
             return;
+        }
+        if let Message::LeaseAsk(ask) = &message {
+            self.asks.push(ask.body.clone());
         }
         let what = match &message {
             Message::LeaseAsk(ask) => format!("LeaseAsk {} slots", ask.body.slots),

@@ -91,6 +91,7 @@ fn config(at: usize, small: u8, held: u8) -> Config {
             memory_bytes: 1 << 30,
             disk_bytes: 1 << 40,
             price: Price { per_gigafuel: Amount(1_000), ..Price::default() },
+            busy_percent: 0,
             fuel_per_second: 1_000_000_000,
             walls: Vec::new(),
             build: build.clone(),
