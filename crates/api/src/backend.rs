@@ -13,8 +13,8 @@ use crate::error::ApiError;
 use crate::json::{
     BlobStored, ChannelList, CheckJson, DisputeList, Doctor, EventJson, EvidenceList, ExecReport,
     Identity, JobAccepted, JobDetail, JobList, JobRequest, Joined, OfferList, PeerList,
-    ProviderStatus, StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded,
-    TicketJson, VerifyReport, WalletJson, Why,
+    ProviderStatus, QuoteJson, QuoteRequest, StakeJson, StakeRequest, Status, TaskDetail,
+    TaskFilter, TaskList, TasksAdded, TicketJson, VerifyReport, WalletJson, Why,
 };
 
 /// Bytes on their way in or out, in pieces.
@@ -57,6 +57,11 @@ pub trait Backend: Send + Sync + 'static {
     fn doctor(&self) -> impl Future<Output = Result<Doctor, ApiError>> + Send;
     /// Its account.
     fn wallet(&self) -> impl Future<Output = Result<WalletJson, ApiError>> + Send;
+    /// What a job would cost now.
+    fn quote(
+        &self,
+        request: QuoteRequest,
+    ) -> impl Future<Output = Result<QuoteJson, ApiError>> + Send;
     /// Its channels.
     fn channels(&self) -> impl Future<Output = Result<ChannelList, ApiError>> + Send;
     /// Take back what a channel that it pays from still holds.

@@ -7,13 +7,16 @@ use ayni_api::{ApiError, Client};
 
 use crate::args::{Cli, Command};
 use crate::ui::Ui;
-use crate::{check, court, daemon, dev, docs, exec, home, job, money, new, node, run, verify};
+use crate::{
+    check, court, daemon, dev, docs, exec, home, job, money, new, node, quote, run, verify,
+};
 
 /// Does what the command line says.
 pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
     let home = || home::resolve(cli.global.home.as_deref());
     match cli.command {
         Command::Run(args) => Box::pin(run::run(*args, &home()?, ui)).await,
+        Command::Quote(args) => Box::pin(quote::run(*args, &home()?, ui)).await,
         Command::Exec(args) => exec::run(*args, &home()?, ui).await,
         Command::Check { program } => check::run(&program, &home()?, ui).await,
         Command::New { name, lang } => done(new::run(&name, lang, ui)),

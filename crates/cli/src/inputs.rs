@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ayni_api::json::{LimitsJson, MountJson, MountKindJson, Text, VerifyJson};
+use ayni_api::json::{LimitsJson, MountJson, MountKindJson, PriceMaxJson, Text, VerifyJson};
 use ayni_api::{ApiError, codes};
 use ayni_types::{GuestPath, Limits};
 
@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) pilot: Option<u32>,
     pub(crate) home: bool,
     pub(crate) nondeterministic: bool,
+    pub(crate) budget: Option<u128>,
+    pub(crate) price_max: Option<PriceMaxJson>,
     pub(crate) sources: Sources,
 }
 
@@ -47,11 +49,13 @@ pub(crate) fn plan(args: &RunArgs) -> Result<Plan, ApiError> {
         .ok_or_else(|| {
             ApiError::new(codes::INPUT_JOBFILE, "no program: neither an argument nor in the file")
         })?;
-    let [memory, fuel, timeout, deadline] = file.limits()?;
+    let [memory, fuel, timeout, deadline, output] = file.limits()?;
+    let (budget, price_max) = file.money()?;
     let mut task = args.task.clone();
     task.memory = task.memory.or(memory);
     task.fuel = task.fuel.or(fuel);
     task.timeout = task.timeout.or(timeout);
+    task.output_limit = task.output_limit.or(output);
     let stdin = file.stdin.as_ref().map(|path| folder.join(path));
     task.stdin = task.stdin.or(stdin);
     let program_args = if args.args.is_empty() { &file.args } else { &args.args };
@@ -76,6 +80,8 @@ pub(crate) fn plan(args: &RunArgs) -> Result<Plan, ApiError> {
         pilot: args.pilot.or(file.pilot),
         home: args.home_cores || file.home_cores,
         nondeterministic: args.nondeterministic || file.nondeterministic,
+        budget: args.budget.or(budget),
+        price_max: args.max_price.or(price_max),
         sources,
     })
 }
@@ -156,7 +162,8 @@ fn limits(task: &TaskArgs) -> Result<LimitsJson, ApiError> {
     let defaults = LimitsJson::from(Limits::default());
     let memory_bytes = nonzero("memory limit", task.memory)?.unwrap_or(defaults.memory_bytes);
     let fuel = nonzero("fuel limit", task.fuel)?.map_or(defaults.fuel, Text);
-    Ok(LimitsJson { memory_bytes, fuel, ..defaults })
+    let output_bytes = task.output_limit.unwrap_or(defaults.output_bytes);
+    Ok(LimitsJson { memory_bytes, fuel, output_bytes, ..defaults })
 }
 
 fn mount(host: &Path, guest: &str, sources: &mut Sources) -> Result<MountJson, ApiError> {

@@ -208,6 +208,7 @@ fn detail_text(job: &JobDetail) -> String {
         ),
         ("fuel", show_exact(job.fuel.0.into())),
         ("price", show_exact(job.price.0)),
+        ("billed", billed(job)),
         ("verified", sureness::rule(&job.verify)),
         ("audited", format!("{} of {}", job.audited, counts.accepted)),
         ("confidence", sureness::confidence(job)),
@@ -249,6 +250,18 @@ fn detail_text(job: &JobDetail) -> String {
         ];
         text.push('\n');
         text.push_str(&table(&header, &rows));
+    }
+    text
+}
+
+/// What a job was billed, and how that stands to its budget.
+fn billed(job: &JobDetail) -> String {
+    let mut text = show_exact(job.billed.0);
+    if let Some(budget) = job.budget {
+        text.push_str(&format!(" of a budget of {}", show_exact(budget.0)));
+    }
+    if job.reserved.0 > 0 {
+        text.push_str(&format!(", up to {} more for what runs", show_exact(job.reserved.0)));
     }
     text
 }
@@ -462,6 +475,9 @@ pub(crate) async fn finish(
     }
     let counts = &detail.summary.counts;
     let cancelled = detail.summary.state == JobState::Cancelled;
+    if detail.budget_used_up {
+        return Ok(ExitCode::from(exit::REFUSED));
+    }
     Ok(ui::code(counts.failed == 0 && bad.is_empty() && !cancelled))
 }
 
@@ -485,6 +501,9 @@ fn summary_lines(detail: &JobDetail, elapsed_ms: u64) -> Vec<String> {
         detail.audited,
         detail.retried
     ));
+    if detail.budget.is_some() || detail.billed != detail.price {
+        lines.push(format!("billed {}", billed(detail)));
+    }
     if counts.accepted > 0 && !detail.nondeterministic {
         lines.push(format!("confidence: {}", sureness::confidence(detail)));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ayni_api::json::DisputeJson;
+use ayni_api::json::{DisputeJson, PriceMaxJson};
 use ayni_api::{ApiError, codes};
 use serde::Deserialize;
 
@@ -24,6 +24,7 @@ pub(crate) struct JobFile {
     pub(crate) stdin: Option<String>,
     pub(crate) memory: Option<Quantity>,
     pub(crate) fuel: Option<Quantity>,
+    pub(crate) output_limit: Option<Quantity>,
     pub(crate) timeout: Option<Quantity>,
     pub(crate) deadline: Option<Quantity>,
     pub(crate) audit: Option<Quantity>,
@@ -32,6 +33,8 @@ pub(crate) struct JobFile {
     pub(crate) outside_gain: Option<u64>,
     pub(crate) hostile: Option<Quantity>,
     pub(crate) dispute: Option<DisputeJson>,
+    pub(crate) budget: Option<Quantity>,
+    pub(crate) max_price: Option<Quantity>,
     pub(crate) providers: Option<u32>,
     pub(crate) pilot: Option<u32>,
     pub(crate) home_cores: bool,
@@ -151,8 +154,8 @@ impl RangeEntry {
 }
 
 impl JobFile {
-    /// The limits that it sets, in bytes, fuel and milliseconds.
-    pub(crate) fn limits(&self) -> Result<[Option<u64>; 4], ApiError> {
+    /// The limits that it sets, in bytes, fuel, milliseconds, and bytes of output.
+    pub(crate) fn limits(&self) -> Result<[Option<u64>; 5], ApiError> {
         let read = |value: &Option<Quantity>, key, parse: fn(&str) -> Result<u64, String>| {
             value.as_ref().map(|value| value.read(key, parse)).transpose()
         };
@@ -161,7 +164,15 @@ impl JobFile {
             read(&self.fuel, "fuel", quantity::count)?,
             read(&self.timeout, "timeout", quantity::duration_ms)?,
             read(&self.deadline, "deadline", quantity::duration_ms)?,
+            read(&self.output_limit, "output_limit", quantity::bytes)?,
         ])
+    }
+
+    /// The budget and the highest prices.
+    pub(crate) fn money(&self) -> Result<(Option<u128>, Option<PriceMaxJson>), ApiError> {
+        let budget = self.budget.as_ref().map(|b| b.read("budget", quantity::amount));
+        let max = self.max_price.as_ref().map(|p| p.read("max_price", quantity::price_max));
+        Ok((budget.transpose()?, max.transpose()?))
     }
 
     /// Audit rate, share of wrong results and share of hostile providers, in millionths.
@@ -192,17 +203,25 @@ mod tests {
             stdin = "file"
             memory = "256MiB"
             fuel = 50_000_000_000
+            output_limit = "1MiB"
             timeout = "60s"
             audit = 0.1
             providers = 5
+            budget = 25_000
+            max_price = "1000,data=5"
         "#;
         let file = JobFile::parse(text).unwrap();
         assert_eq!(file.range, Some(RangeEntry { from: 0, to: 99, step: 3 }));
         assert_eq!(
             file.limits().unwrap(),
-            [Some(256 << 20), Some(50_000_000_000), Some(60_000), None]
+            [Some(256 << 20), Some(50_000_000_000), Some(60_000), None, Some(1 << 20)]
         );
         assert_eq!(file.shares().unwrap(), [Some(100_000), None, None]);
+        let (budget, max) = file.money().unwrap();
+        assert_eq!(
+            (budget, max),
+            (Some(25_000), Some(quantity::price_max("1000,data=5").unwrap()))
+        );
         assert_eq!(JobFile::parse("audit = 1").unwrap().shares().unwrap()[0], Some(1_000_000));
     }
 
@@ -218,7 +237,7 @@ mod tests {
             }
             .to_string()
         };
-        insta::assert_snapshot!(check("program = \"a\"\nprogramm = 1"), @"line 2: unknown field `programm`, expected one of `name`, `program`, `args`, `mounts`, `range`, `map`, `params`, `env`, `stdin`, `memory`, `fuel`, `timeout`, `deadline`, `audit`, `error_rate`, `quorum`, `outside_gain`, `hostile`, `dispute`, `providers`, `pilot`, `home_cores`, `nondeterministic`");
+        insta::assert_snapshot!(check("program = \"a\"\nprogramm = 1"), @"line 2: unknown field `programm`, expected one of `name`, `program`, `args`, `mounts`, `range`, `map`, `params`, `env`, `stdin`, `memory`, `fuel`, `output_limit`, `timeout`, `deadline`, `audit`, `error_rate`, `quorum`, `outside_gain`, `hostile`, `dispute`, `budget`, `max_price`, `providers`, `pilot`, `home_cores`, `nondeterministic`");
         insta::assert_snapshot!(check("map = \"a\"\nparams = \"b\""), @"`range`, `map` and `params` exclude each other");
         insta::assert_snapshot!(check("memory = \"12 potatoes\""), @"`memory` in the job file: `potatoes` is no unit of size; write 512MiB or 2GB");
         insta::assert_snapshot!(check("audit = 3"), @"`audit` in the job file: `3` is more than all of them; write 0.1 or 10%");

@@ -25,6 +25,7 @@ mod params;
 mod pilot;
 mod progress;
 mod quantity;
+mod quote;
 mod run;
 mod sureness;
 mod table;

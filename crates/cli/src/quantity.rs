@@ -1,5 +1,7 @@
 //! Quantities as people write them, both ways: `256MiB`, `90s`, `50G`, `10%`.
 
+use ayni_api::json::{PriceMaxJson, Text};
+
 /// Reads a size in bytes: `512`, `64k`, `256MiB`, `2GB`.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
@@ -58,6 +60,36 @@ pub(crate) fn rate_ppm(text: &str) -> Result<u32, String> {
         Ok(ppm @ 0..=1_000_000) => Ok(ppm),
         _ => Err(format!("`{text}` is more than all of them; write 0.1 or 10%")),
     }
+}
+
+/// Reads an amount of money in the token's smallest unit: `25000`, `25_000`.
+pub(crate) fn amount(text: &str) -> Result<u128, String> {
+    let plain = text.trim().replace('_', "");
+    let whole = !plain.is_empty() && plain.bytes().all(|b| b.is_ascii_digit());
+    let read = whole.then(|| plain.parse().ok()).flatten();
+    read.ok_or_else(|| {
+        format!("`{text}` is no amount; write a whole number of the token's smallest unit")
+    })
+}
+
+/// Reads highest prices: `1000` is per 10^9 fuel, `1000,code=5,data=20` bounds the rest too.
+pub(crate) fn price_max(text: &str) -> Result<PriceMaxJson, String> {
+    let mut max = PriceMaxJson::default();
+    for part in text.split(',') {
+        let (name, value) = part.split_once('=').unwrap_or(("fuel", part));
+        let place = match name.trim() {
+            "fuel" => &mut max.per_gigafuel,
+            "code" => &mut max.per_code_mebibyte,
+            "data" => &mut max.per_data_mebibyte,
+            other => {
+                return Err(format!("`{other}` is no part of a price; write fuel, code or data"));
+            }
+        };
+        if place.replace(Text(amount(value)?)).is_some() {
+            return Err(format!("`{text}` says one part twice"));
+        }
+    }
+    Ok(max)
 }
 
 fn split(text: &str) -> (&str, &str) {
@@ -152,6 +184,15 @@ mod tests {
         assert_eq!(rate_ppm("0.1"), Ok(100_000));
         assert_eq!(rate_ppm("10%"), Ok(100_000));
         assert_eq!(rate_ppm("1"), Ok(1_000_000));
+        assert_eq!(amount("25_000"), Ok(25_000));
+        let max = |fuel: Option<u128>, code: Option<u128>, data: Option<u128>| PriceMaxJson {
+            per_gigafuel: fuel.map(Text),
+            per_code_mebibyte: code.map(Text),
+            per_data_mebibyte: data.map(Text),
+        };
+        assert_eq!(price_max("1000"), Ok(max(Some(1_000), None, None)));
+        assert_eq!(price_max("1_000,data=5, code=0"), Ok(max(Some(1_000), Some(0), Some(5))));
+        assert_eq!(price_max("data=5"), Ok(max(None, None, Some(5))));
     }
 
     #[test]
@@ -166,6 +207,10 @@ mod tests {
             duration_ms("3y").unwrap_err(),
             rate_ppm("1.1").unwrap_err(),
             rate_ppm("200%").unwrap_err(),
+            amount("1.5").unwrap_err(),
+            amount("").unwrap_err(),
+            price_max("5,6").unwrap_err(),
+            price_max("disk=6").unwrap_err(),
         ] {
             assert!(error.contains('`'), "{error}");
         }

@@ -143,7 +143,8 @@ fn request(plan: &Plan, id: JobId) -> JobRequest {
         providers_max: plan.providers_max,
         home: plan.home,
         nondeterministic: plan.nondeterministic,
-        price_max: None,
+        price_max: plan.price_max,
+        budget: plan.budget.map(Text),
     }
 }
 
@@ -407,6 +408,7 @@ impl<'a> DryRun<'a> {
             ("inputs", show_bytes(self.input_bytes)),
             ("memory", show_bytes(limits.memory_bytes)),
             ("fuel", show_count(limits.fuel.0)),
+            ("output", show_bytes(limits.output_bytes)),
             ("timeout", show_ms(self.timeout_ms)),
             ("verified", sureness::rule(self.verify)),
             ("providers", format!("at most {}", self.providers_max)),

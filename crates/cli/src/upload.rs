@@ -15,6 +15,8 @@ const UPLOADS_AT_ONCE: usize = 4;
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     blobs: BTreeMap<Digest, Source>,
+    /// Files of each tree, in bytes.
+    trees: BTreeMap<Digest, u64>,
 }
 
 #[derive(Debug)]
@@ -86,7 +88,16 @@ impl Sources {
             let shown = folder.display();
             ApiError::new(codes::INPUT_PATH, format!("folder `{shown}`: {error}"))
         })?;
-        Ok(self.add_bytes(ayni_wire::encode(&tree)))
+        let added = self.add_bytes(ayni_wire::encode(&tree));
+        let files = tree.entries.iter().map(|entry| entry.size).sum();
+        self.trees.insert(added.digest, files);
+        Ok(added)
+    }
+
+    /// Bytes that a task has which reads this; of a tree, with all its files.
+    pub(crate) fn length(&self, digest: Digest) -> u64 {
+        let own = self.blobs.get(&digest).map_or(0, |source| source.size);
+        own.saturating_add(self.trees.get(&digest).copied().unwrap_or(0))
     }
 
     /// Bytes in all.

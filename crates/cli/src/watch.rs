@@ -47,6 +47,7 @@ pub(crate) async fn watch(
     let mut stream: Option<Events> = None;
     let mut last_id = None;
     let mut silent_since: Option<Instant> = None;
+    let mut failed: Option<String> = None;
     loop {
         if stream.is_none()
             && let Ok(events) = client.events(Some(job), last_id).await
@@ -64,6 +65,12 @@ pub(crate) async fn watch(
                 Some(event) => {
                     last_id = Some(event.id);
                     look = matches!(event.kind, EventKind::Ended { .. });
+                    let again = matches!(&event.kind, EventKind::TaskFailed { reason, .. }
+                        if failed.replace(reason.clone()).as_ref() == Some(reason));
+                    if again {
+                        // The summary counts those that fail for one reason.
+                        continue;
+                    }
                     handle(&event, job, progress, writer.as_deref_mut()).await?;
                 }
                 None => {

@@ -56,7 +56,7 @@ impl Core {
     }
 
     /// Provider: has the stake behind a granted lease reserved.
-    pub(crate) fn reserve(&mut self, full: &FullLease) {
+    pub(crate) fn reserve_stake(&mut self, full: &FullLease) {
         let (Some(_), Some(paid_by)) = (full.backing, full.lease.paid_by) else { return };
         self.effects.push_back(Effect::Reserve {
             requester: paid_by.terms.payer,

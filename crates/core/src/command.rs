@@ -1,8 +1,9 @@
 //! What an owner asks of the requester's side: submit, add, close, cancel.
 
-use ayni_types::{JobId, TaskSpec, Verify, limits};
+use ayni_types::{BlobRef, JobId, TaskSpec, Verify, limits};
 use ayni_wire::{Message, check_task};
 
+use crate::budget::budget_fault;
 use crate::core::Core;
 use crate::effect::{Effect, NoticeKind};
 use crate::event::{Command, CommandError, CommandId, JobSpec, Reply};
@@ -20,8 +21,8 @@ impl Core {
         let result = match (self.gate.failed(), command) {
             (Some(reason), _) => Err(CommandError::Journal(reason.to_owned())),
             (None, Command::SubmitJob(spec)) => self.submit(spec),
-            (None, Command::AddTasks { job, first_index, tasks }) => {
-                self.add_tasks(job, first_index, tasks)
+            (None, Command::AddTasks { job, first_index, tasks, sizes }) => {
+                self.add_tasks(job, first_index, tasks, &sizes)
             }
             (None, Command::CloseJob { job }) => self.close_job(job),
             (None, Command::CancelJob { job }) => self.cancel_job(job),
@@ -58,9 +59,11 @@ impl Core {
             nondeterministic: spec.nondeterministic,
             price_max: spec.price_max,
             submitted: self.now,
+            budget: spec.budget,
         };
         let tasks = u32::try_from(spec.tasks.len()).expect("checked against the limit");
         self.commit(Record::JobSubmitted(record));
+        self.commit_sizes(spec.id, &spec.sizes);
         self.commit_tasks(spec.id, spec.tasks);
         let held = self.jobs.get(&spec.id).map_or(0, held_in);
         self.notice_gated(spec.id, NoticeKind::Accepted { tasks, held });
@@ -132,6 +135,9 @@ impl Core {
         if spec.providers_max == 0 && !(spec.home && home) {
             return bad("nobody may run the job: no providers and not at home".to_owned());
         }
+        if let Some(fault) = budget_fault(spec.budget, None, &spec.sizes, &spec.tasks) {
+            return bad(fault);
+        }
         Ok(())
     }
 
@@ -159,6 +165,7 @@ impl Core {
         id: JobId,
         first_index: u32,
         mut tasks: Vec<TaskSpec>,
+        sizes: &[BlobRef],
     ) -> Result<Reply, CommandError> {
         let job = self.open_job(id)?;
         let have = job.tasks.len();
@@ -176,6 +183,11 @@ impl Core {
         }
         let new = tasks.split_off((have - first).min(tasks.len()));
         check_tasks(have, &new)?;
+        let job = self.open_job(id)?;
+        if let Some(fault) = budget_fault(job.record.budget, Some(&job.spending), sizes, &new) {
+            return Err(CommandError::BadJob(fault));
+        }
+        self.commit_sizes(id, sizes);
         self.commit_tasks(id, new);
         Ok(Reply::Done)
     }

@@ -32,8 +32,10 @@ pub struct ProviderConfig {
     pub memory_bytes: u64,
     /// Blob storage lent, in bytes.
     pub disk_bytes: u64,
-    /// What it asks.
+    /// What it asks while nothing is leased.
     pub price: Price,
+    /// So many hundredths more while all of its slots are; in between by a straight line.
+    pub busy_percent: u32,
     /// Fuel a slot does per second, as measured here.
     pub fuel_per_second: u64,
     /// Walls that stand around its runners.

@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ayni_types::{
-    Amount, ChannelId, JobId, LeaseId, NodeAddr, NodeId, Roles, TaskId, Time, limits,
+    Amount, AssignmentId, ChannelId, JobId, LeaseId, NodeAddr, NodeId, Roles, TaskId, Time, limits,
 };
 use ayni_wire::{FullLease, Hello, Message, PROTOCOL_VERSION, SignedBatch, TwoRoots};
 
 use crate::audit::Draw;
 use crate::backing::StakeOf;
+use crate::budget::Reserve;
 use crate::channel::{Purse, Till};
 use crate::config::Config;
 use crate::draws::Trust;
@@ -64,6 +65,8 @@ pub struct Core {
     /// How far each lease's results were drawn.
     pub(crate) draws: BTreeMap<LeaseId, Draw>,
     pub(crate) hires: BTreeMap<LeaseId, Hire>,
+    /// What each assignment may still be billed at most.
+    pub(crate) reserves: BTreeMap<AssignmentId, Reserve>,
     /// Leases that we asked for and that are not closed; used to end them after a restart.
     pub(crate) open_asks: BTreeMap<LeaseId, NodeId>,
     pub(crate) leases: BTreeMap<LeaseId, FullLease>,
@@ -187,6 +190,7 @@ impl Core {
             trust: BTreeMap::new(),
             draws: BTreeMap::new(),
             hires: BTreeMap::new(),
+            reserves: BTreeMap::new(),
             open_asks: BTreeMap::new(),
             leases: BTreeMap::new(),
             stakes: BTreeMap::new(),
@@ -583,6 +587,8 @@ impl Core {
                 self.running.insert(record.id);
                 self.jobs.insert(record.id, Job::new(record));
             }
+            Record::Sized { job, sizes } => self.apply_sizes(job, &sizes),
+            Record::Billed { job, amount } => self.apply_billed(job, amount),
             Record::TasksAdded { job, tasks } => self.apply_tasks(job, tasks),
             Record::JobClosed { job } => {
                 if let Some(job) = self.jobs.get_mut(&job) {

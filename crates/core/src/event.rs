@@ -1,8 +1,8 @@
 //! What the world tells the core.
 
 use ayni_types::{
-    Amount, ChannelId, Fault, JobId, NodeAddr, NodeId, Observed, Outcome, Price, TaskSpec, Time,
-    Verify,
+    Amount, BlobRef, ChannelId, Fault, JobId, NodeAddr, NodeId, Observed, Outcome, Price, TaskSpec,
+    Time, Verify,
 };
 use ayni_wire::Message;
 
@@ -127,6 +127,8 @@ pub enum Command {
         first_index: u32,
         /// More tasks.
         tasks: Vec<TaskSpec>,
+        /// As in [`JobSpec::sizes`].
+        sizes: Vec<BlobRef>,
     },
     /// No more tasks will come.
     CloseJob {
@@ -195,6 +197,11 @@ pub struct JobSpec {
     pub nondeterministic: bool,
     /// Refuse offers above any of these prices.
     pub price_max: Option<Price>,
+    /// It is never billed more than this.
+    pub budget: Option<Amount>,
+    /// Lengths of the programs and inputs of its tasks, a tree's with all its files: no more is
+    /// billed for them. With a budget every one must be known.
+    pub sizes: Vec<BlobRef>,
 }
 
 /// Answer to a command.

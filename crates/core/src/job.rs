@@ -11,6 +11,7 @@ use ayni_types::{
 };
 use ayni_wire::ReceiptFile;
 
+use crate::budget::Spending;
 use crate::draws::Ledger;
 use crate::effect::RunId;
 use crate::journal::{JobRecord, ReceiptAt};
@@ -60,6 +61,8 @@ pub(crate) struct Job {
     pub(crate) audits_given_up: u32,
     pub(crate) stall: String,
     pub(crate) why: BTreeMap<String, String>,
+    /// What it cost so far, and may.
+    pub(crate) spending: Spending,
     durations_ms: Vec<u64>,
     durations_at: usize,
 }
@@ -317,6 +320,7 @@ impl Job {
             audits_given_up: 0,
             stall: String::new(),
             why: BTreeMap::new(),
+            spending: Spending::default(),
             durations_ms: Vec::new(),
             durations_at: 0,
         }

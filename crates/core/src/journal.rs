@@ -5,8 +5,8 @@
 //! notices a gap. Deliberately not here: what a record does (`Core::apply`), and where it is kept.
 
 use ayni_types::{
-    Amount, ChannelId, Digest, FaultKind, JobId, Lease, LeaseId, NodeId, Outcome, PaidBy, Price,
-    TaskSpec, Time, Verify,
+    Amount, BlobRef, ChannelId, Digest, FaultKind, JobId, Lease, LeaseId, NodeId, Outcome, PaidBy,
+    Price, TaskSpec, Time, Verify,
 };
 use ayni_wire::{DecodeError, FullLease, SignedBatch, TwoRoots, Voucher, encode};
 use minicbor::{Decode, Encode};
@@ -283,6 +283,26 @@ pub enum Record {
     /// Provider side: a better promise, checked.
     #[n(30)]
     VoucherTaken(#[n(0)] Voucher),
+    /// Lengths of a job's programs and inputs, a tree's with all its files.
+    #[n(40)]
+    Sized {
+        /// Which job.
+        #[n(0)]
+        job: JobId,
+        /// The lengths.
+        #[n(1)]
+        sizes: Vec<BlobRef>,
+    },
+    /// What a batch of receipts bills to a job.
+    #[n(41)]
+    Billed {
+        /// Which job.
+        #[n(0)]
+        job: JobId,
+        /// How much.
+        #[n(1)]
+        amount: Amount,
+    },
     /// More providers agree on another outcome than the accepted one, and home can't decide.
     #[n(24)]
     Outvoted {
@@ -337,6 +357,9 @@ pub struct JobRecord {
     /// When it was submitted.
     #[n(10)]
     pub submitted: Time,
+    /// It is never billed more than this.
+    #[n(11)]
+    pub budget: Option<Amount>,
 }
 
 /// An outcome and where it came from.

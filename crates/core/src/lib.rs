@@ -8,6 +8,7 @@
 mod apply;
 pub mod audit;
 mod backing;
+mod budget;
 mod channel;
 mod command;
 mod config;
@@ -20,11 +21,13 @@ mod gate;
 mod home;
 mod job;
 mod journal;
+mod load;
 mod market;
 mod opinions;
 mod patience;
 mod provider;
 mod purse;
+mod quote;
 mod rng;
 mod schedule;
 mod seal;
@@ -48,6 +51,7 @@ pub use journal::{
     AcceptRecord, AuditDraw, JOURNAL_VERSION, JobRecord, ReceiptAt, Record, RecoverError,
     decode_record, encode_record,
 };
+pub use quote::{Cost, QuoteAsk, QuoteProvider, QuoteView};
 pub use seal::{Seal, WireSeal};
 pub use statement::{ChannelState, ChannelView};
 pub use view::{

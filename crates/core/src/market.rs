@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ayni_types::{
-    Amount, AssignmentId, Digest, EngineId, Fault, FaultKind, Fuel, Lease, LeaseId, NodeId,
+    Amount, AssignmentId, Digest, EngineId, Fault, FaultKind, Fuel, Lease, LeaseId, Limits, NodeId,
     NodeSignature, Offer, Outcome, PaidBy, Price, TaskId, Time, limits,
 };
 use ayni_wire::{
@@ -278,35 +278,13 @@ impl Core {
         memory_bytes: u64,
         fuel_per_second: u64,
     ) -> Option<Obstacle> {
-        if let Some(max) = job.price_max().filter(|max| !within(price, max)) {
-            return Some((
-                format!(
-                    "asks {} per 10^9 fuel; the job pays at most {}",
-                    price.per_gigafuel, max.per_gigafuel
-                ),
-                "raise the job's price limit".to_owned(),
-            ));
-        }
-        let limits = job.task(index)?.spec.limits;
-        if limits.memory_bytes > memory_bytes {
-            return Some((
-                format!("offers {memory_bytes} bytes of memory; tasks ask {}", limits.memory_bytes),
-                "lower the job's memory, or have the provider lend more".to_owned(),
-            ));
-        }
-        let timeout_ms = job.record.timeout_ms;
-        let slack = self.config.tuning.fuel_rate_slack;
-        if let Some(seconds) = too_slow(limits.fuel.0, fuel_per_second, timeout_ms, slack) {
-            return Some((
-                format!(
-                    "does {fuel_per_second} fuel per second: a fuel limit of {} can't be reached \
-                     within {timeout_ms} ms",
-                    limits.fuel
-                ),
-                format!("raise the timeout to {seconds} s or lower the fuel limit"),
-            ));
-        }
-        None
+        let task = TaskTerms {
+            limits: job.task(index)?.spec.limits,
+            timeout_ms: job.record.timeout_ms,
+            price_max: job.price_max(),
+            slack: self.config.tuning.fuel_rate_slack,
+        };
+        terms_obstacle(&task, price, memory_bytes, fuel_per_second)
     }
 
     /// Why this job can't use an offer: by its first waiting task that may run there.
@@ -330,6 +308,7 @@ impl Core {
             ));
         };
         self.job_obstacle(job, *index, &offer.price, offer.memory_bytes, offer.fuel_per_second)
+            .or_else(|| self.budget_obstacle(job, *index, offer.node, &offer.price))
     }
 
     // --- asking ---
@@ -610,6 +589,7 @@ impl Core {
     /// Takes a lease out of the books; its unfinished tasks go back to the queue.
     pub(crate) fn drop_hire(&mut self, lease: LeaseId, reason: &str) {
         let Some(hire) = self.hires.remove(&lease) else { return };
+        self.release_lease(lease);
         self.commit(Record::LeaseClosed { lease });
         let provider = hire.provider();
         if hire.state != HireState::Asked {
@@ -710,6 +690,44 @@ impl Core {
     }
 }
 
+/// What a task asks of whoever runs it.
+pub(crate) struct TaskTerms {
+    pub(crate) limits: Limits,
+    pub(crate) timeout_ms: u64,
+    pub(crate) price_max: Option<Price>,
+    /// As in [`crate::Tuning::fuel_rate_slack`].
+    pub(crate) slack: u64,
+}
+
+/// Why a task can't be run on some terms.
+pub(crate) fn terms_obstacle(
+    task: &TaskTerms,
+    price: &Price,
+    memory_bytes: u64,
+    fuel_per_second: u64,
+) -> Option<Obstacle> {
+    if let Some(max) = task.price_max.filter(|max| !within(price, max)) {
+        let hint = "raise the job's `--max-price`".to_owned();
+        return Some((dearer(price, &max), hint));
+    }
+    let (limits, timeout_ms) = (&task.limits, task.timeout_ms);
+    if limits.memory_bytes > memory_bytes {
+        return Some((
+            format!("offers {memory_bytes} bytes of memory; tasks ask {}", limits.memory_bytes),
+            "lower the job's memory, or have the provider lend more".to_owned(),
+        ));
+    }
+    let seconds = too_slow(limits.fuel.0, fuel_per_second, timeout_ms, task.slack)?;
+    Some((
+        format!(
+            "does {fuel_per_second} fuel per second: a fuel limit of {} can't be reached within \
+             {timeout_ms} ms",
+            limits.fuel
+        ),
+        format!("raise the timeout to {seconds} s or lower the fuel limit"),
+    ))
+}
+
 /// A lease's id begins with the time of its issue (48 bits of milliseconds), so that a provider need
 /// not remember for ever which ids were used.
 fn fresh_lease_id(mut drawn: [u8; 16], issued: Time) -> LeaseId {
@@ -729,6 +747,19 @@ pub(crate) fn within(price: &Price, max: &Price) -> bool {
     price.per_gigafuel <= max.per_gigafuel
         && price.per_code_mebibyte <= max.per_code_mebibyte
         && price.per_data_mebibyte <= max.per_data_mebibyte
+}
+
+/// Which parts of `price` are above those of `max`.
+fn dearer(price: &Price, max: &Price) -> String {
+    let parts = [
+        (price.per_gigafuel, max.per_gigafuel, "10^9 fuel"),
+        (price.per_code_mebibyte, max.per_code_mebibyte, "MiB of code"),
+        (price.per_data_mebibyte, max.per_data_mebibyte, "MiB of data"),
+    ];
+    let above = parts.iter().filter(|(asked, most, _)| asked > most);
+    let above = above
+        .map(|(asked, most, what)| format!("asks {asked} per {what}; the job pays at most {most}"));
+    above.collect::<Vec<_>>().join(", and ")
 }
 
 /// Seconds that a fuel limit takes at `slack` times a rate, if that is more than the timeout.

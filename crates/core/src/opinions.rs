@@ -149,20 +149,27 @@ impl Core {
         let reachable = self.reachable();
         for job in self.running.iter().filter_map(|id| self.jobs.get(id)) {
             for (index, since) in job.second.iter().take(256) {
-                let can = |node: &NodeId| {
+                let willing = |node: &NodeId| {
                     job.task(*index).is_some_and(|t| t.may_run_at(Some(*node)))
                         && self.worth_asking(job, *index, *node)
                 };
+                let can = |node: &NodeId| willing(node) && self.affords_ever(job, *index, *node);
                 if !reachable.iter().any(can) && now.since_ms(*since) >= grace {
                     let accepted = job.task(*index).and_then(|t| t.accepted.as_ref());
-                    over.push((job.id(), *index, accepted.map(|a| Scale::of(a))));
+                    let short = reachable.iter().any(willing);
+                    over.push((job.id(), *index, accepted.map(|a| Scale::of(a)), short));
                 }
             }
         }
-        for (job, index, scale) in over {
-            let reason = "no unrelated provider is in reach to execute it again (hint: give this \
+        for (job, index, scale, short) in over {
+            let reason = match short {
+                true => "what is left of the job's budget does not pay for another execution",
+                false => {
+                    "no unrelated provider is in reach to execute it again (hint: give this \
                           node home slots)"
-                .to_owned();
+                }
+            };
+            let reason = reason.to_owned();
             // Nobody else will come: a plain majority is all that can be had.
             match scale.map(|s| (s.best.filter(|(_, n)| *n > s.rest(*n)), s)) {
                 Some((Some((digest, _)), _)) => self.overturn(job, index, digest),

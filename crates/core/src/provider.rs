@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ayni_types::{
     Amount, AssignmentId, BatchHeader, Digest, EngineId, Fault, FaultKind, LeaseId, NodeId, Offer,
-    Receipt, Time, limits,
+    Price, Receipt, Time, limits,
 };
 use ayni_wire::{
     Assign, Delivered, FullLease, Message, Refusal, RefusalCode, Signed, SignedBatch, batch_hash,
@@ -22,6 +22,7 @@ use crate::effect::{Effect, FetchId, FetchWhat, Purpose, RunId, SlotId};
 use crate::event::{CommandError, CommandId, FetchFailure, PauseReason, Ran, Reply};
 use crate::gate::Then;
 use crate::journal::Record;
+use crate::load::price_at;
 use crate::market::{issue_of, too_slow, within};
 
 /// Everything a provider holds.
@@ -153,6 +154,12 @@ impl Provider {
         self.config.slots.saturating_sub(used)
     }
 
+    /// What it asks at its present load.
+    pub(crate) fn price_now(&self) -> Price {
+        let used = self.config.slots.saturating_sub(self.slots_free());
+        price_at(&self.config.price, self.config.busy_percent, used, self.config.slots)
+    }
+
     pub(crate) fn is_busy(&self) -> bool {
         !self.tenancies.is_empty() || !self.stale.is_empty() || !self.drains.is_empty()
     }
@@ -265,7 +272,7 @@ impl Core {
             engines: vec![EngineId::wasi1()],
             build: lent.build.clone(),
             fuel_per_second: lent.fuel_per_second,
-            price: lent.price,
+            price: provider.price_now(),
             walls: lent.walls.clone(),
             region: lent.region.clone(),
             addr: self.config.addr.clone(),
@@ -328,10 +335,10 @@ impl Core {
             return;
         }
         if let Err(refusal) = self.admit(from, &ask) {
-            let full = refusal.code == RefusalCode::NoSlotFree;
+            let stale = matches!(refusal.code, RefusalCode::NoSlotFree | RefusalCode::PriceTooLow);
             self.send(from, Message::LeaseRefuse { lease, refusal });
             // What is true now helps to ask better.
-            if full && let Some(offer) = self.provider.as_ref().and_then(|p| p.offer.clone()) {
+            if stale && let Some(offer) = self.provider.as_ref().and_then(|p| p.offer.clone()) {
                 self.send(from, Message::Offers { query: 0, offers: vec![offer] });
             }
             return;
@@ -346,7 +353,7 @@ impl Core {
         if let Some(paid_by) = full.lease.paid_by {
             self.gated(Then::Watch(paid_by));
         }
-        self.reserve(&full);
+        self.reserve_stake(&full);
         let now = self.now;
         let until = self.ends_here(full.lease.issued, full.lease.expires).unwrap_or(now);
         let Some(provider) = &mut self.provider else { return };
@@ -393,10 +400,12 @@ impl Core {
                 format!("{} bytes asked, {} lent", lease.memory_bytes, lent.memory_bytes),
             );
         }
-        if !within(&lent.price, &lease.price) {
+        // What is published holds, also while a changed offer is on its way to the journal.
+        let asked = provider.offer.as_ref().map_or(lent.price, |offer| offer.body.price);
+        if !within(&asked, &lease.price) {
             return refuse(
                 RefusalCode::PriceTooLow,
-                format!("{} per 10^9 fuel is asked here", lent.price.per_gigafuel),
+                format!("{} per 10^9 fuel is asked here", asked.per_gigafuel),
             );
         }
         let wrong = if lease.requester != from || lease.provider != self.me || from == self.me {

@@ -117,11 +117,15 @@ impl Core {
             && self
                 .job_obstacle(job, index, &terms.price, terms.memory_bytes, terms.fuel_per_second)
                 .is_none()
+            && self.affords_now(job, index, lease)
     }
 
     fn assign(&mut self, lease: LeaseId, id: JobId, index: u32, duplicate: bool) {
         let now = self.now;
         let program_ms = self.config.tuning.compile_ms_max;
+        if let Some(number) = self.hires.get(&lease).map(|h| h.next_number) {
+            self.reserve(AssignmentId { lease, number }, id, index);
+        }
         let Some(hire) = self.hires.get_mut(&lease) else { return };
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let (number, provider) = (hire.next_number, hire.provider());
@@ -168,7 +172,10 @@ impl Core {
         {
             // Our cancelling may have overtaken the assignment, which is then executed all the same.
             hire.given_up.insert(id.number, (task.id, task.spec.limits.fuel));
+        } else {
+            self.release(id);
         }
+        let Some(hire) = self.hires.get_mut(&id.lease) else { return };
         hire.heard = now;
         if !matches!(fault.kind, FaultKind::InvalidProgram | FaultKind::Cancelled) {
             // Whoever faults again and again gets less and less to fault.
@@ -282,6 +289,7 @@ impl Core {
         self.look_after_leases();
         self.retry_fetches();
         self.pass_deadlines();
+        self.fail_short();
         self.fail_exhausted();
         self.give_up_seconds();
         self.duplicate_stragglers();

@@ -29,8 +29,6 @@ const FETCH_TRIES_MAX: u32 = 3;
 const FETCH_REST_MS: u64 = 1_000;
 /// Peers that a proof of fraud is passed on to.
 const PROOF_PEERS_MAX: usize = 64;
-/// More declared bytes than this are not billed for one task.
-const DATA_BYTES_MAX: u64 = 1 << 44;
 
 impl Core {
     // --- outcomes from providers ---
@@ -237,15 +235,10 @@ impl Core {
             return;
         }
         let mut accepted = Vec::new();
+        let receipts = batch.receipts.clone();
         if let Some(hire) = self.hires.get_mut(&lease) {
             hire.next_batch += 1;
-            for (leaf, receipt) in (0..).zip(&batch.receipts) {
-                if receipt.code_bytes > 0
-                    && let Some(work) = hire.work.get(&receipt.assignment)
-                    && let Some(task) = self.jobs.get(&work.job).and_then(|j| j.task(work.index))
-                {
-                    hire.programs.insert(task.spec.program);
-                }
+            for (leaf, receipt) in (0..).zip(&receipts) {
                 hire.given_up.remove(&receipt.assignment);
                 if let Some(work) = hire.work.get_mut(&receipt.assignment) {
                     work.leaf = Some((number, leaf, receipt.price));
@@ -254,6 +247,7 @@ impl Core {
             }
         }
         self.commit(Record::BatchTaken(batch));
+        self.book_bills(lease, &receipts);
         self.send_gated(from, Message::BatchAck { lease, batch: number, taken: true });
         self.pay_lease_bill(lease);
         for assignment in accepted {
@@ -333,13 +327,12 @@ impl Core {
         if receipt.price != price {
             return Err(format!("it bills {}; by the lease it is {price}", receipt.price));
         }
-        if receipt.code_bytes > limits::PROGRAM_BYTES_MAX || receipt.data_bytes > DATA_BYTES_MAX {
-            return Err("it bills more bytes than a task can have".to_owned());
-        }
         let Some(work) = hire.work.get(&receipt.assignment) else {
             // Given up by us in the meantime: billed once and within its limits, but of no use.
             return match hire.given_up.get(&receipt.assignment) {
-                Some((task, fuel)) if receipt.task == *task && receipt.fuel <= *fuel => Ok(()),
+                Some((task, fuel)) if receipt.task == *task && receipt.fuel <= *fuel => {
+                    self.bill_fault(receipt, &hire.programs, programs).map_or(Ok(()), Err)
+                }
                 Some(_) => Err("it bills more than its task can cost".to_owned()),
                 None => Err(format!("assignment {} owes nothing more", receipt.assignment)),
             };
@@ -358,12 +351,7 @@ impl Core {
         if receipt.outcome != delivered.1 || receipt.fuel != delivered.0.fuel {
             return Err("it commits to another outcome than was delivered".to_owned());
         }
-        if receipt.code_bytes > 0
-            && (hire.programs.contains(&task.spec.program) || !programs.insert(task.spec.program))
-        {
-            return Err("it bills the same program a second time".to_owned());
-        }
-        Ok(())
+        self.bill_fault(receipt, &hire.programs, programs).map_or(Ok(()), Err)
     }
 
     /// A signed and fetched outcome becomes the task's, once.

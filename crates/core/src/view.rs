@@ -47,6 +47,14 @@ pub struct JobView {
     pub fuel_total: Fuel,
     /// Price of the same.
     pub price_total: Amount,
+    /// It is never billed more than this.
+    pub budget: Option<Amount>,
+    /// Everything that was billed for it: outcomes, second opinions, and work that came too late.
+    pub billed: Amount,
+    /// What else its assignments may be billed at most.
+    pub reserved: Amount,
+    /// Tasks failed because the budget did not allow them.
+    pub short: bool,
     /// Accepted results run again because their provider was caught lying.
     pub reruns: u32,
     /// Attempts that ended without an outcome.
@@ -300,6 +308,8 @@ pub struct ProviderView {
     pub slots: u32,
     /// Slots without a lease.
     pub slots_free: u32,
+    /// What it asks at this load.
+    pub price: Price,
     /// Why it rests.
     pub paused: Vec<PauseReason>,
     /// It finishes what it has.
@@ -526,6 +536,7 @@ impl Core {
             return ProviderView {
                 slots: 0,
                 slots_free: 0,
+                price: Price::default(),
                 paused: Vec::new(),
                 draining: false,
                 running: Vec::new(),
@@ -554,6 +565,7 @@ impl Core {
         ProviderView {
             slots: provider.config.slots,
             slots_free: provider.slots_free(),
+            price: provider.price_now(),
             paused: provider.paused.iter().copied().collect(),
             draining: provider.draining,
             running: running.collect(),
@@ -834,6 +846,10 @@ impl Core {
             counts,
             fuel_total: Fuel(fuel),
             price_total: Amount(price.saturating_add(job.opinions)),
+            budget: job.record.budget,
+            billed: Amount(job.spending.billed),
+            reserved: Amount(job.spending.reserved),
+            short: job.tasks.iter().any(is_short),
             reruns: job.reruns,
             faults: job.faults,
             audits: AuditCounts {
@@ -849,6 +865,10 @@ impl Core {
             ended: ended.map(|e| e.time),
         }
     }
+}
+
+fn is_short(task: &Task) -> bool {
+    matches!(&task.phase, Phase::Failed(why) if why.starts_with(crate::budget::USED_UP))
 }
 
 fn count(size: usize) -> u32 {

@@ -8,17 +8,17 @@ use ayni_api::json::{
     BlobStored, ChannelList, CheckJson, CheckLevel, DisputeList, Doctor, EventJson, EventKind,
     EvidenceList, ExecReport, FaultJson, Identity, JobAccepted, JobDetail, JobList, JobRequest,
     Joined, Lending, NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, Peer, PeerList,
-    ProviderState, ProviderStatus, RolesJson, Schema, SlotJson, StakeJson, StakeRequest, Status,
-    TaskDetail, TaskFilter, TaskJson, TaskList, TasksAdded, Text, TicketJson, VerifyReport,
-    WalletJson, Warning, Why, WhyReason,
+    ProviderState, ProviderStatus, QuoteJson, QuoteRequest, RolesJson, Schema, SlotJson, StakeJson,
+    StakeRequest, Status, TaskDetail, TaskFilter, TaskJson, TaskList, TasksAdded, Text, TicketJson,
+    VerifyReport, WalletJson, Warning, Why, WhyReason,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
 use ayni_core::{Command, CommandError, Core, Event, JobSpec, PauseReason, Reply};
 use ayni_net::Path;
 use ayni_store::{Area, StoreError};
 use ayni_types::{
-    Amount, ChannelId, Digest, Fault, FaultKind, JobId, NodeAddr, NodeId, Price, Roles, TaskSpec,
-    Time, Verify,
+    Amount, BlobRef, ChannelId, Digest, Fault, FaultKind, JobId, NodeAddr, NodeId, Price, Roles,
+    TaskSpec, Time, Verify,
 };
 use ayni_wire::{ReceiptFile, Ticket, task_id};
 use futures_util::{StreamExt, stream};
@@ -94,6 +94,15 @@ impl NodeBackend {
         })
     }
 
+    /// Lengths of what tasks read, as far as it is here.
+    async fn sizes(&self, tasks: &[TaskSpec]) -> Result<Vec<BlobRef>, ApiError> {
+        let blobs = self.0.blobs.clone();
+        let read = crate::inputs::blobs_of(tasks);
+        let found = tokio::task::spawn_blocking(move || crate::inputs::sizes(&blobs, &read)).await;
+        let found = found.map_err(|error| ApiError::internal(&error))?;
+        found.map_err(|error| store_error(&error))
+    }
+
     fn lent(&self) -> Result<(), ApiError> {
         if self.0.config.provide.is_some() {
             return Ok(());
@@ -124,6 +133,8 @@ impl NodeBackend {
                 memory_bytes: provide.memory_bytes,
                 disk_bytes: provide.disk_bytes,
                 price: provide.price.into(),
+                busy_percent: provide.busy_percent,
+                price_now: view.price.into(),
             },
             slots: view
                 .running
@@ -398,6 +409,7 @@ impl Backend for NodeBackend {
         request: JobRequest,
         tasks: Vec<TaskSpec>,
     ) -> Result<JobAccepted, ApiError> {
+        let sizes = self.sizes(&tasks).await?;
         let spec = JobSpec {
             id: request.id.0,
             name: request.name,
@@ -410,6 +422,8 @@ impl Backend for NodeBackend {
             home: request.home,
             nondeterministic: request.nondeterministic,
             price_max: request.price_max.map(Price::from),
+            budget: request.budget.map(|budget| Amount(budget.0)),
+            sizes,
         };
         match self.command(Command::SubmitJob(spec)).await? {
             Reply::Accepted { job, held } => {
@@ -425,7 +439,8 @@ impl Backend for NodeBackend {
         first_index: u32,
         tasks: Vec<TaskSpec>,
     ) -> Result<TasksAdded, ApiError> {
-        match self.command(Command::AddTasks { job, first_index, tasks }).await? {
+        let sizes = self.sizes(&tasks).await?;
+        match self.command(Command::AddTasks { job, first_index, tasks, sizes }).await? {
             Reply::Accepted { held, .. } => Ok(TasksAdded { schema: Schema, held }),
             Reply::Done | Reply::Drained => Ok(TasksAdded { schema: Schema, held: 0 }),
         }
@@ -668,6 +683,15 @@ impl Backend for NodeBackend {
         }
         bank.appeal(dispute);
         Ok(())
+    }
+
+    async fn quote(&self, request: QuoteRequest) -> Result<QuoteJson, ApiError> {
+        self.command(Command::RefreshOffers).await?;
+        // As for `offers`.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let ask = convert::quote_ask(&request);
+        let quote = self.look(move |core| core.quote_job(&ask)).await?;
+        Ok(convert::quote_json(quote))
     }
 
     async fn channels(&self) -> Result<ChannelList, ApiError> {

@@ -11,6 +11,9 @@ use std::time::Duration;
 use ayni_types::{Account, Amount, IdError, Price};
 use serde::Deserialize;
 
+/// Most that full load may add to a price, in hundredths.
+const BUSY_PERCENT_MAX: u32 = 10_000;
+
 /// One source of settings. Absent means: ask the next one.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -37,8 +40,10 @@ pub struct Layer {
     pub memory: Option<String>,
     /// Disk lent for blobs, e.g. `10GiB`.
     pub disk: Option<String>,
-    /// Price per 10⁹ fuel, in the token's smallest unit.
+    /// Price per 10⁹ fuel, in the token's smallest unit; before that of the table `[price]`.
     pub price_per_gigafuel: Option<u128>,
+    /// What is asked, and how it follows the load.
+    pub price: Option<PriceLayer>,
     /// Stake reserved for each lease, in the token's smallest unit. Only a number until contracts
     /// hold it.
     pub stake: Option<u128>,
@@ -56,6 +61,20 @@ pub struct Layer {
     pub cheat: Option<String>,
     /// An account on a chain, to pay and be paid with.
     pub pay: Option<PayLayer>,
+}
+
+/// The table `[price]`: what a provider asks, in the token's smallest unit.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PriceLayer {
+    /// Per 10⁹ fuel, while no slot is leased.
+    pub per_gigafuel: Option<u128>,
+    /// Per MiB of code compiled.
+    pub per_code_mebibyte: Option<u128>,
+    /// Per MiB of inputs and outputs.
+    pub per_data_mebibyte: Option<u128>,
+    /// So many hundredths more while all slots are leased; in between by a straight line.
+    pub busy_percent: Option<u32>,
 }
 
 /// The table `[pay]`. Paths are relative to the home.
@@ -149,6 +168,7 @@ impl Layer {
             memory: self.memory.or(below.memory),
             disk: self.disk.or(below.disk),
             price_per_gigafuel: self.price_per_gigafuel.or(below.price_per_gigafuel),
+            price: self.price.or(below.price),
             stake: self.stake.or(below.stake),
             hold_back: self.hold_back.or(below.hold_back),
             region: self.region.or(below.region),
@@ -271,8 +291,10 @@ pub struct Provide {
     pub memory_bytes: u64,
     /// Blob cache in bytes.
     pub disk_bytes: u64,
-    /// Asked.
+    /// Asked while no slot is leased.
     pub price: Price,
+    /// So many hundredths more while all are.
+    pub busy_percent: u32,
     /// Stake reserved for each lease.
     pub stake: Amount,
     /// Pay that may be held back.
@@ -347,15 +369,23 @@ impl Config {
                 Some(text) => size("disk", text)?,
                 None => 10 << 30,
             };
+            let price = layer.price.unwrap_or_default();
+            let part = |given: Option<u128>, default| Amount(given.unwrap_or(default));
+            let busy_percent = price.busy_percent.unwrap_or(0);
+            if busy_percent > BUSY_PERCENT_MAX {
+                let why = format!("give 0 to {BUSY_PERCENT_MAX}: 100 is twice the price");
+                return Err(value("price.busy_percent", &busy_percent, &why));
+            }
             Some(Provide {
                 slots,
                 memory_bytes,
                 disk_bytes,
                 price: Price {
-                    per_gigafuel: Amount(layer.price_per_gigafuel.unwrap_or(1_000)),
-                    per_code_mebibyte: Amount(100),
-                    per_data_mebibyte: Amount(10),
+                    per_gigafuel: part(layer.price_per_gigafuel.or(price.per_gigafuel), 1_000),
+                    per_code_mebibyte: part(price.per_code_mebibyte, 100),
+                    per_data_mebibyte: part(price.per_data_mebibyte, 10),
                 },
+                busy_percent,
                 stake: Amount(layer.stake.unwrap_or(0)),
                 hold_back: Amount(layer.hold_back.unwrap_or({
                     // Where prices are only counted, all of them may be.
@@ -464,6 +494,8 @@ mod tests {
             ("api = \"0.0.0.0:80\"", "api = `0.0.0.0:80`"),
             ("listen = []", "listen"),
             ("cpu = 3", "unknown field `cpu`"),
+            ("provide = true\n[price]\nbusy_percent = 20_000", "price.busy_percent = `20000`"),
+            ("[price]\nper_giga = 1", "unknown field `per_giga`"),
             (PAY, "pay.account = `0x12`"),
             (
                 &PAY.replace("0x12", GOOD).replace("withdraw_delay_s = 90", "step_max = 0"),
@@ -473,6 +505,20 @@ mod tests {
         ] {
             let error = config(toml).unwrap_err();
             assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn prices_are_read_and_the_flag_wins() {
+        let table =
+            "provide = true\n[price]\nper_gigafuel = 5\nper_data_mebibyte = 0\nbusy_percent = 50";
+        let layer: Layer = toml::from_str(table).unwrap();
+        let flag = Layer { price_per_gigafuel: Some(7), ..Layer::default() };
+        for (layer, fuel) in [(layer.clone(), 5), (flag.over(layer), 7)] {
+            let provide = Config::new("/h".into(), layer, MACHINE).unwrap().provide.unwrap();
+            let price = provide.price;
+            assert_eq!((price.per_gigafuel, price.per_code_mebibyte), (Amount(fuel), Amount(100)));
+            assert_eq!((price.per_data_mebibyte, provide.busy_percent), (Amount(0), 50));
         }
     }
 

@@ -1,14 +1,14 @@
 //! From the core's views to the API's shapes.
 
 use ayni_api::json::{
-    ChannelJson, ConfidenceJson, DisputeState, EventJson, EventKind, Evidence, FaultJson,
+    ChannelJson, ConfidenceJson, CostJson, DisputeState, EventJson, EventKind, Evidence, FaultJson,
     JobCounts, JobDetail, JobProvider, JobState, JobSummary, JuryJson, Mismatch, ObservedJson,
-    OutcomeJson, PauseReasonJson, Schema, Side, StakeJson, TaskRow, TaskState, Text, Verification,
-    VerifyJson,
+    OutcomeJson, PauseReasonJson, QuoteJson, QuoteProviderJson, QuoteRequest, QuoteUnusable,
+    Schema, Side, StakeJson, TaskRow, TaskState, Text, Verification, VerifyJson,
 };
 use ayni_core as core;
 use ayni_court::{Call, Verdict};
-use ayni_types::{Account, Fault, NodeId};
+use ayni_types::{Account, Fault, Fuel, NodeId, Price, Verify};
 use ayni_wire::{ReceiptFile, outcome_digest};
 
 use crate::bank::Staked;
@@ -82,6 +82,10 @@ pub(crate) fn job_detail(
         summary: job_summary(job),
         fuel: Text(job.fuel_total.0),
         price: Text(job.price_total.0),
+        budget: job.budget.map(|budget| Text(budget.0)),
+        billed: Text(job.billed.0),
+        reserved: Text(job.reserved.0),
+        budget_used_up: job.short,
         audited: job.audits.made,
         mismatches: job.audits.mismatched,
         retried: job.faults + job.reruns,
@@ -216,6 +220,66 @@ pub(crate) fn channel_json(view: core::ChannelView) -> ChannelJson {
         lost: Text(view.lost.0),
         withdrawal_from_ms: view.withdrawal_from.map(|at| at.0),
         trouble: view.trouble,
+    }
+}
+
+/// What is asked of the core.
+pub(crate) fn quote_ask(request: &QuoteRequest) -> core::QuoteAsk {
+    core::QuoteAsk {
+        tasks: request.tasks.into(),
+        limits: request.limits.into(),
+        timeout_ms: request.timeout_ms,
+        code_bytes: request.code_bytes,
+        input_bytes: request.input_bytes,
+        input_bytes_max: request.input_bytes_max.unwrap_or(request.input_bytes),
+        fuel: request.fuel.map(|fuel| Fuel(fuel.0)),
+        output_bytes: request.output_bytes,
+        verify: Verify::from(&request.verify),
+        providers_max: request.providers_max,
+        nondeterministic: request.nondeterministic,
+        price_max: request.price_max.map(Price::from),
+    }
+}
+
+fn cost_json(cost: &core::Cost) -> CostJson {
+    CostJson {
+        fuel: Text(cost.fuel.0),
+        code: Text(cost.code.0),
+        data: Text(cost.data.0),
+        audits: Text(cost.audits.0),
+        total: Text(cost.total().0),
+    }
+}
+
+pub(crate) fn quote_json(quote: core::QuoteView) -> QuoteJson {
+    let provider = |p: core::QuoteProvider| QuoteProviderJson {
+        node: Text(p.node),
+        slots: p.slots,
+        price: p.price.into(),
+        tasks: p.tasks,
+        expected: Text(p.expected.0),
+        audit_ppm: p.audit_ppm,
+        trusted: p.trusted,
+        channel: p.channel,
+        deposit: Text(p.deposit.0),
+    };
+    let unusable = |(node, reason, hint): (NodeId, String, String)| QuoteUnusable {
+        node: Text(node),
+        reason,
+        hint: (!hint.is_empty()).then_some(hint),
+    };
+    QuoteJson {
+        schema: Schema,
+        expected: cost_json(&quote.expected),
+        worst: cost_json(&quote.worst),
+        audits: quote.audits,
+        audits_at_home: quote.audits_at_home,
+        budget_least: Text(quote.budget_least.0),
+        budget_expected: Text(quote.budget_expected.0),
+        deposits: Text(quote.deposits.0),
+        quorum_lacks: quote.quorum_lacks,
+        providers: quote.providers.into_iter().map(provider).collect(),
+        unusable: quote.unusable.into_iter().map(unusable).collect(),
     }
 }
 

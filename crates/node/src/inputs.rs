@@ -1,9 +1,9 @@
 //! Everything a task reads: its program, standard input, mounts, and the files of mounted trees.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ayni_store::{Blobs, StoreError};
-use ayni_types::{Digest, MountKind, TaskSpec, Tree, limits};
+use ayni_types::{BlobRef, Digest, MountKind, TaskSpec, Tree, limits};
 
 /// The inputs of a task, by digest, with their lengths in bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -90,6 +90,36 @@ pub(crate) fn inputs(blobs: &Blobs, task: &TaskSpec) -> Result<Inputs, InputsErr
     }
 }
 
+/// What tasks read, each once, and whether it is a tree.
+pub(crate) fn blobs_of(tasks: &[TaskSpec]) -> BTreeSet<(Digest, MountKind)> {
+    let mounts = tasks.iter().flat_map(|task| task.mounts.iter().map(|m| (m.blob, m.kind)));
+    let files = tasks.iter().flat_map(|task| task.stdin.into_iter().chain([task.program]));
+    mounts.chain(files.map(|digest| (digest, MountKind::File))).collect()
+}
+
+/// Lengths of those that are held here; a tree's with all its files. What is no tree has no length.
+pub(crate) fn sizes(
+    blobs: &Blobs,
+    read: &BTreeSet<(Digest, MountKind)>,
+) -> Result<Vec<BlobRef>, StoreError> {
+    let mut sizes: BTreeMap<Digest, u64> = BTreeMap::new();
+    for (digest, kind) in read {
+        let Some(Ok(found)) = blobs.file(digest).map(std::fs::metadata) else { continue };
+        let mut size = found.len();
+        if *kind == MountKind::Tree {
+            size = match read_tree(blobs, digest) {
+                Ok(tree) => tree.entries.iter().fold(size, |sum, e| sum.saturating_add(e.size)),
+                Err(InputsError::Store(error)) => return Err(error),
+                Err(_) => continue,
+            };
+        }
+        // One blob may be read both ways.
+        let known = sizes.entry(*digest).or_default();
+        *known = size.max(*known);
+    }
+    Ok(sizes.into_iter().map(|(digest, size)| BlobRef { digest, size }).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +157,12 @@ mod tests {
         let found = inputs(&blobs, &good).unwrap();
         assert_eq!(found.program_bytes, 7);
         assert_eq!(found.data.len(), 3);
+        let tree_bytes = ayni_wire::encode(&tree(3)).len() as u64;
+        let lengths = sizes(&blobs, &blobs_of(std::slice::from_ref(&good))).unwrap();
+        let length = |digest| lengths.iter().find(|b| b.digest == digest).map(|b| b.size);
+        assert_eq!(length(good.program), Some(7));
+        assert_eq!(length(good.mounts[0].blob), Some(tree_bytes + 3));
+        assert_eq!(lengths.iter().map(|b| b.size).sum::<u64>(), found.bytes() + 7);
         assert!(matches!(inputs(&blobs, &task(&tree(4))), Err(InputsError::BadTree(..))));
         let climbing = Tree {
             entries: vec![TreeEntry { path: "../b".into(), blob: ayni_wire::digest(b""), size: 0 }],

@@ -388,6 +388,7 @@ fn core_config(
             memory_bytes: provide.memory_bytes / u64::from(provide.slots),
             disk_bytes: provide.disk_bytes,
             price: provide.price,
+            busy_percent: provide.busy_percent,
             stake: provide.stake,
             disputes: bank.map(|bank| bank.contracts.disputes),
             hold_back: provide.hold_back,

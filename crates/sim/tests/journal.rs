@@ -61,6 +61,8 @@ fn journal() -> Vec<Vec<Vec<u8>>> {
         home: true,
         nondeterministic: false,
         price_max: None,
+        budget: None,
+        sizes: Vec::new(),
     };
     let job_id = job.id;
     let mut batches = Vec::new();

@@ -114,6 +114,7 @@ impl NodeBackend {
             home: self.home,
             nondeterministic: false,
             price_max: None,
+            budget: None,
         };
         let accepted = self.client.submit(&request).await.map_err(|error| {
             if error.retryable { failed(&error) } else { RunError::Refused(error.to_string()) }

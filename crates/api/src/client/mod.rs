@@ -21,8 +21,8 @@ use crate::json::{
     AddTasks, BlobStored, ChannelList, CheckJson, CheckRequest, DisputeList, Doctor, Done,
     EvidenceList, ExecReport, ExecRequest, Identity, InviteRequest, JobAccepted, JobDetail,
     JobList, JobRequest, JoinRequest, Joined, MissingReply, MissingRequest, OfferList, PeerList,
-    ProviderStatus, StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded,
-    Text, TicketJson, VerifyReport, WalletJson, Why,
+    ProviderStatus, QuoteJson, QuoteRequest, StakeJson, StakeRequest, Status, TaskDetail,
+    TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson, Why,
 };
 use crate::limits;
 
@@ -120,6 +120,12 @@ impl Client {
     #[allow(clippy::missing_errors_doc)]
     pub async fn wallet(&self) -> Result<WalletJson, ApiError> {
         self.get("/v1/wallet").await
+    }
+
+    /// What a job would cost now.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn quote(&self, request: &QuoteRequest) -> Result<QuoteJson, ApiError> {
+        self.post("/v1/quote", request).await
     }
 
     /// The node's channels.

@@ -4,7 +4,7 @@ use ayni_types::{Amount, Digest, Dispute, JobId, LeaseId, NodeId, TaskId, Verify
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{FaultJson, ObservedJson, OutcomeJson, PriceJson, Schema, TaskJson, Text};
+use super::{FaultJson, ObservedJson, OutcomeJson, PriceMaxJson, Schema, TaskJson, Text};
 
 /// A job as its owner states it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -40,9 +40,14 @@ pub struct JobRequest {
     /// Never audited, never called verified.
     #[serde(default)]
     pub nondeterministic: bool,
-    /// Refuse offers above any of these.
+    /// Providers that ask more in any part that is named here are not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price_max: Option<PriceJson>,
+    pub price_max: Option<PriceMaxJson>,
+    /// The job is never billed more than this, in the token's smallest unit: work is handed out
+    /// only while what it may cost at worst is covered. All its inputs must be uploaded before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub budget: Option<Text<u128>>,
 }
 
 fn timeout_default() -> u64 {
@@ -288,6 +293,17 @@ pub struct JobDetail {
     /// Price of those, in the token's smallest unit.
     #[schema(value_type = String)]
     pub price: Text<u128>,
+    /// The job is never billed more than this, if it has a budget.
+    #[schema(value_type = Option<String>)]
+    pub budget: Option<Text<u128>>,
+    /// Everything billed for it: outcomes, second opinions, and work that came too late.
+    #[schema(value_type = String)]
+    pub billed: Text<u128>,
+    /// What else may be billed at worst for what is handed out.
+    #[schema(value_type = String)]
+    pub reserved: Text<u128>,
+    /// Tasks failed because the budget did not allow them.
+    pub budget_used_up: bool,
     /// Outcomes audited at home.
     pub audited: u32,
     /// Outcomes that an audit contradicted.

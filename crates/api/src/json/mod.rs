@@ -13,6 +13,7 @@ mod money;
 mod node;
 mod program;
 mod provider;
+mod quote;
 mod task;
 mod text;
 
@@ -31,8 +32,9 @@ pub use node::{
 };
 pub use program::{CheckJson, CheckRequest, ExecReport, ExecRequest, VerifyReport, VerifyStep};
 pub use provider::{Lending, PauseReasonJson, ProviderState, ProviderStatus, SlotJson};
+pub use quote::{CostJson, QuoteJson, QuoteProviderJson, QuoteRequest, QuoteUnusable};
 pub use task::{
     BlobJson, EndJson, FaultJson, LimitsJson, MountJson, MountKindJson, ObservedJson, OutFileJson,
-    OutcomeJson, PriceJson, TaskJson,
+    OutcomeJson, PriceJson, PriceMaxJson, TaskJson,
 };
 pub use text::{Schema, Text};

@@ -93,8 +93,12 @@ pub struct Lending {
     pub memory_bytes: u64,
     /// Blob storage in bytes.
     pub disk_bytes: u64,
-    /// What it asks.
+    /// What it asks while nothing is leased.
     pub price: PriceJson,
+    /// So many hundredths more while all slots are leased; in between by a straight line.
+    pub busy_percent: u32,
+    /// What it asks now.
+    pub price_now: PriceJson,
 }
 
 /// One slot at work.

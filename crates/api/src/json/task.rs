@@ -376,6 +376,35 @@ impl From<PriceJson> for Price {
     }
 }
 
+/// Highest prices, in the token's smallest unit, as decimal text. What is left out has no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PriceMaxJson {
+    /// Per 1,000,000,000 fuel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub per_gigafuel: Option<Text<u128>>,
+    /// Per mebibyte of code compiled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub per_code_mebibyte: Option<Text<u128>>,
+    /// Per mebibyte of declared inputs and outputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub per_data_mebibyte: Option<Text<u128>>,
+}
+
+impl From<PriceMaxJson> for Price {
+    fn from(max: PriceMaxJson) -> Self {
+        let part = |part: Option<Text<u128>>| Amount(part.map_or(u128::MAX, |part| part.0));
+        Self {
+            per_gigafuel: part(max.per_gigafuel),
+            per_code_mebibyte: part(max.per_code_mebibyte),
+            per_data_mebibyte: part(max.per_data_mebibyte),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -73,6 +73,7 @@ pub fn router<B: Backend>(backend: Arc<B>, security: Security) -> Router {
         .route("/v1/provider/pause", post(provider::pause::<B>))
         .route("/v1/provider/resume", post(provider::resume::<B>))
         .route("/v1/provider/drain", post(provider::drain::<B>))
+        .route("/v1/quote", post(money::quote::<B>))
         .route("/v1/wallet", get(money::wallet::<B>))
         .route("/v1/channels", get(money::list_channels::<B>))
         .route("/v1/channels/{id}/close", post(money::close_channel::<B>))

@@ -2,16 +2,51 @@
 
 use axum::extract::{Path, State};
 
+use ayni_types::Verify;
+use ayni_types::limits::JOB_TASKS_MAX;
+
 use super::{Answer, Json, Node, id};
 use crate::backend::Backend;
-use crate::error::ErrorBody;
-use crate::json::{ChannelList, DisputeList, Done, StakeJson, StakeRequest, WalletJson};
+use crate::codes;
+use crate::error::{ApiError, ErrorBody};
+use crate::json::{
+    ChannelList, DisputeList, Done, QuoteJson, QuoteRequest, StakeJson, StakeRequest, WalletJson,
+};
 
 /// The node's account.
 #[utoipa::path(get, path = "/v1/wallet", tag = "money",
     responses((status = 200, body = WalletJson), (status = "default", body = ErrorBody)))]
 pub(crate) async fn wallet<B: Backend>(State(node): Node<B>) -> Answer<WalletJson> {
     node.wallet().await.map(axum::Json)
+}
+
+/// What a job would cost if it were submitted now. Nothing is submitted, and nothing is promised.
+#[utoipa::path(post, path = "/v1/quote", tag = "money", request_body = QuoteRequest,
+    responses((status = 200, body = QuoteJson), (status = "default", body = ErrorBody)))]
+pub(crate) async fn quote<B: Backend>(
+    State(node): Node<B>,
+    body: Json<QuoteRequest>,
+) -> Answer<QuoteJson> {
+    let request = body?.0;
+    let bad = |why: String| Err(ApiError::new(codes::JOB_BAD, why));
+    if request.tasks == 0 || request.tasks as usize > JOB_TASKS_MAX {
+        return bad(format!("{} tasks; give 1 to {JOB_TASKS_MAX}", request.tasks));
+    }
+    let shares = [request.verify.audit_ppm, request.verify.error_ppm];
+    if shares.into_iter().flatten().any(|share| share > 1_000_000) {
+        return bad("a share above 1,000,000 millionths".to_owned());
+    }
+    if request.verify.error_ppm == Some(0) || request.verify.hostile_ppm >= 1_000_000 {
+        return bad("no audit makes sure of that: see `POST /v1/jobs`".to_owned());
+    }
+    if !(1..=Verify::QUORUM_MAX).contains(&request.verify.quorum) {
+        return bad(format!(
+            "a quorum of {} is not between 1 and {}",
+            request.verify.quorum,
+            Verify::QUORUM_MAX
+        ));
+    }
+    node.quote(request).await.map(axum::Json)
 }
 
 /// The node's channels.

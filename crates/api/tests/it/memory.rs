@@ -7,9 +7,9 @@ use axum::body::Bytes;
 use ayni_api::json::{
     BlobStored, ChannelList, CheckJson, ConfidenceJson, DisputeList, Doctor, EventJson, EventKind,
     EvidenceList, ExecReport, Identity, JobAccepted, JobCounts, JobDetail, JobList, JobRequest,
-    JobState, JobSummary, Joined, NodeAddrJson, OfferList, PeerList, ProviderStatus, Schema,
-    StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded, Text,
-    TicketJson, VerifyJson, VerifyReport, WalletJson, Why,
+    JobState, JobSummary, Joined, NodeAddrJson, OfferList, PeerList, ProviderStatus, QuoteJson,
+    QuoteRequest, Schema, StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskList,
+    TasksAdded, Text, TicketJson, VerifyJson, VerifyReport, WalletJson, Why,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
 use ayni_types::{ChannelId, Digest, JobId, NodeAddr, NodeId, TaskSpec};
@@ -55,6 +55,9 @@ impl Backend for Memory {
     }
     async fn close_channel(&self, channel: ChannelId) -> Result<(), ApiError> {
         Err(ApiError::new(codes::CHANNEL_UNKNOWN, format!("no channel {channel}")))
+    }
+    async fn quote(&self, request: QuoteRequest) -> Result<QuoteJson, ApiError> {
+        Err(ApiError::new(codes::JOB_BAD, format!("{} tasks", request.tasks)))
     }
     async fn claim(&self) -> Result<(), ApiError> {
         Ok(())
@@ -160,6 +163,10 @@ impl Backend for Memory {
             },
             fuel: Text(u64::MAX),
             price: Text(u128::MAX),
+            budget: None,
+            billed: Text(0),
+            reserved: Text(0),
+            budget_used_up: false,
             audited: 0,
             mismatches: 0,
             retried: 0,

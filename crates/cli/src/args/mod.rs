@@ -14,7 +14,7 @@ pub(crate) use job::{FetchArgs, JobCommand, OutputArgs, ShowArgs};
 pub(crate) use money::{
     ChannelCommand, DisputeCommand, LedgerArgs, StakeCommand, StatementArgs, WalletCommand,
 };
-pub(crate) use run::{ExecArgs, RunArgs, TaskArgs};
+pub(crate) use run::{ExecArgs, QuoteArgs, RunArgs, TaskArgs};
 
 /// Run programs on other people's idle machines, and check the answers and the bill yourself.
 #[derive(Debug, Parser)]
@@ -64,6 +64,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Run a program over many inputs on the network.
     Run(Box<RunArgs>),
+    /// What `run` with the same options would cost now; nothing is submitted.
+    Quote(Box<QuoteArgs>),
     /// Run one task on this machine: same sandbox, same outcome, no network.
     Exec(Box<ExecArgs>),
     /// Look at a program: will it run, with what, and why not.

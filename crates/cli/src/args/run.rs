@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ayni_api::json::DisputeJson;
+use ayni_api::json::{DisputeJson, PriceMaxJson};
 use ayni_types::JobId;
 use clap::Args;
 
@@ -26,6 +26,9 @@ pub(crate) struct TaskArgs {
     /// Fuel a task may use, such as 50G [default: 100G].
     #[arg(long, value_name = "N", value_parser = quantity::count)]
     pub(crate) fuel: Option<u64>,
+    /// Bytes a task may write to stdout, stderr and files together [default: 256MiB].
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
+    pub(crate) output_limit: Option<u64>,
     /// Wall clock a task may take, fetching and compiling not counted [default: 10m].
     #[arg(long, value_name = "TIME", value_parser = quantity::duration_ms)]
     pub(crate) timeout: Option<u64>,
@@ -83,6 +86,14 @@ pub(crate) struct RunArgs {
     /// Providers to lease at once, at most [default: 16].
     #[arg(long, value_name = "N", help_heading = "Job")]
     pub(crate) providers: Option<u32>,
+    /// Never be billed more than this for the job, in the token's smallest unit: retries, audits by
+    /// others and duplicates included. What does not fit fails, and is not run again when the job is.
+    #[arg(long, value_name = "AMOUNT", value_parser = quantity::amount, help_heading = "Money")]
+    pub(crate) budget: Option<u128>,
+    /// Use no provider that asks more than this per 10^9 fuel; `1000,code=5,data=20` also bounds what
+    /// it asks per MiB of code and of data.
+    #[arg(long, value_name = "PRICE", value_parser = quantity::price_max, help_heading = "Money")]
+    pub(crate) max_price: Option<PriceMaxJson>,
     /// Audit exactly this share of outcomes, such as 0.1 or 10% [default: by the rule, from 2% up].
     #[arg(long, value_name = "RATE", value_parser = quantity::rate_ppm, help_heading = "Verification")]
     pub(crate) audit: Option<u32>,
@@ -131,6 +142,22 @@ pub(crate) struct RunArgs {
     /// File for the results: one JSON line a task, in order.
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) collect: Option<PathBuf>,
+}
+
+/// Options of `quote`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct QuoteArgs {
+    /// Run the first task on this machine, and expect the others to take as much.
+    #[arg(long, help_heading = "Quote")]
+    pub(crate) measure: bool,
+    /// Fuel that a task is expected to take [default: measured, or its limit].
+    #[arg(long, value_name = "N", value_parser = quantity::count, help_heading = "Quote")]
+    pub(crate) expect_fuel: Option<u64>,
+    /// What a task is expected to write [default: measured; nothing beside --expect-fuel; its limit].
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes, help_heading = "Quote")]
+    pub(crate) expect_output: Option<u64>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
 }
 
 /// Options of `exec`.

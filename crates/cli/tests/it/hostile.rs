@@ -118,6 +118,7 @@ async fn hand_in(network: &Network, guests: &[Guest]) -> Vec<(TaskDetail, Vec<u8
         home: false,
         nondeterministic: false,
         price_max: None,
+        budget: None,
     };
     client.submit(&request).await.expect("the job is taken");
     let all = TaskFilter { from: 0, count: Some(1_000), state: None };

@@ -11,6 +11,8 @@ use crate::network::{Network, PATIENCE, echo, kill, run};
 
 const FIRST: &str = "6123456789abcdef0123456789abcdef";
 const SECOND: &str = "7123456789abcdef0123456789abcdef";
+const THIRD: &str = "8123456789abcdef0123456789abcdef";
+const FOURTH: &str = "9123456789abcdef0123456789abcdef";
 /// What `ayni dev --paid` gives to each account.
 const GRANT: u128 = 1_000_000_000_000;
 
@@ -62,6 +64,37 @@ fn work_is_paid_to_the_unit_and_goes_on_while_the_ledger_stands_still() {
     let providers = [&home("provider-1").home, &home("provider-2").home];
     run_job(&network, FIRST, 40);
 
+    // What a third job would cost, and that it never costs more than it may.
+    let program = echo(network.dir.path());
+    let job = |words: &[&str], id: &str| {
+        let mut command = network.ayni(&["--json"]);
+        command.args(words).arg(&program).args(["--id", id, "--range", "100..110"]);
+        run(command.args([
+            "--fuel",
+            "2G",
+            "--output-limit",
+            "1MiB",
+            "--timeout",
+            "60s",
+            "--",
+            "{start}",
+        ]))
+    };
+    let (code, quote, stderr) = job(&["quote", "--measure"], THIRD);
+    assert_eq!(code, Some(0), "{stderr}");
+    let quote: Value = serde_json::from_str(&quote).expect("JSON");
+    assert_eq!(quote["providers"].as_array().expect("a list").len(), 2, "{quote}");
+    assert_eq!(quote["task"]["basis"], "measured");
+    let least = amount(&quote["budget_least"]) - 1;
+    let (code, _, stderr) = job(&["run", "--budget", &least.to_string()], FOURTH);
+    assert_eq!(code, Some(5), "{stderr}");
+    assert_eq!(amount(&network.job(FOURTH)["billed"]), 0);
+    let most = amount(&quote["worst"]["total"]);
+    let (code, _, stderr) = job(&["run", "--budget", &most.to_string()], THIRD);
+    assert_eq!(code, Some(0), "{stderr}");
+    let billed = amount(&network.job(THIRD)["billed"]);
+    assert!((1..=most).contains(&billed), "{billed} of {most}");
+
     // No step on the chain but the deposits: what is promised is enough for a second job.
     let ledger = home("ledger").pid;
     kill(ledger, "-STOP");
@@ -73,8 +106,9 @@ fn work_is_paid_to_the_unit_and_goes_on_while_the_ledger_stands_still() {
         providers.iter().map(|p| amount(&json_of(&network, p, &["statement"])["earned"])).sum()
     };
     until("the same sum on both sides", || spent() == earned() && spent() > 0);
-    let billed: u128 = [FIRST, SECOND].iter().map(|id| amount(&network.job(id)["price"])).sum();
-    assert!(spent() >= billed, "{} billed, {billed} by the jobs", spent());
+    let billed: u128 =
+        [FIRST, SECOND, THIRD].iter().map(|id| amount(&network.job(id)["billed"])).sum();
+    assert_eq!(spent(), billed, "by the channels and by the jobs");
 
     for provider in providers {
         let owed = sum(&channels(&network, provider), "owed");

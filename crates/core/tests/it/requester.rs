@@ -239,7 +239,10 @@ fn commands_that_make_no_sense_change_nothing_and_say_why() {
                 spec
             }),
         );
-        let id = stage.command(0, Command::AddTasks { job: JOB, first_index: 5, tasks: vec![] });
+        let id = stage.command(
+            0,
+            Command::AddTasks { job: JOB, first_index: 5, tasks: vec![], sizes: vec![] },
+        );
         stage.replies[&id].clone().expect_err("refused")
     };
     lines.push(gap);

@@ -8,8 +8,8 @@ use ayni_core::{
     ProviderConfig, Purpose, Ran, Reply, RunId, Tuning, WireSeal,
 };
 use ayni_types::{
-    Amount, BlobRef, End, EngineBuild, EngineId, Fault, FaultKind, Fuel, JobId, Limits, NodeAddr,
-    NodeId, Observed, Outcome, Price, Roles, TaskSpec, Time, Verify,
+    Amount, BlobRef, End, EngineBuild, EngineId, Fault, FaultKind, Fuel, JobId, Lease, Limits,
+    NodeAddr, NodeId, Observed, Outcome, Price, Roles, TaskSpec, Time, Verify,
 };
 use ayni_wire::{EvmSigner, Message, NodeKey, digest, task_id};
 
@@ -41,11 +41,19 @@ pub(crate) struct Stage {
     queue: VecDeque<(usize, Event)>,
     up: BTreeSet<(usize, usize)>,
     commands: u64,
+    /// Leases that were asked for.
+    pub(crate) asks: Vec<Lease>,
     home_slots: u32,
     /// Providers are paid, and let so much be held back.
     paid: Option<Amount>,
     /// What providers reserve.
     pub(crate) stake: Amount,
+    /// Code and data that a task is said to have, in bytes.
+    pub(crate) bytes: (u64, u64),
+    /// What providers that enter from now on ask for a mebibyte of code, and of data.
+    pub(crate) per_mebibyte: (u128, u128),
+    /// How much more they ask when all their slots are leased, in hundredths.
+    pub(crate) busy_percent: u32,
     /// Higher vouchers get lost.
     pub(crate) mute_vouchers_above: Option<u128>,
     pub(crate) bank: Bank,
@@ -102,6 +110,8 @@ pub(crate) fn job(number: u8, tasks: &[&str]) -> JobSpec {
         home: false,
         nondeterministic: false,
         price_max: None,
+        budget: None,
+        sizes: Vec::new(),
     }
 }
 
@@ -153,9 +163,13 @@ impl Stage {
             queue: VecDeque::new(),
             up: BTreeSet::new(),
             commands: 0,
+            asks: Vec::new(),
             home_slots,
             paid,
             stake,
+            bytes: (100, 10),
+            per_mebibyte: (0, 0),
+            busy_percent: 0,
             mute_vouchers_above: None,
             bank: Bank::default(),
         };
@@ -181,8 +195,10 @@ impl Stage {
                 disk_bytes: 0,
                 price: Price {
                     per_gigafuel: Amount(u128::from(number) * 1_000_000),
-                    ..Price::default()
+                    per_code_mebibyte: Amount(self.per_mebibyte.0),
+                    per_data_mebibyte: Amount(self.per_mebibyte.1),
                 },
+                busy_percent: self.busy_percent,
                 fuel_per_second: 1_000_000_000,
                 walls: Vec::new(),
                 build: build.clone(),
@@ -347,8 +363,8 @@ impl Stage {
                 let result = (self.actors[at].script)(&task, purpose).map(|outcome| Ran {
                     outcome,
                     observed: Observed::default(),
-                    code_bytes: 100,
-                    data_bytes: 10,
+                    code_bytes: self.bytes.0,
+                    data_bytes: self.bytes.1,
                 });
                 assert_eq!(task_id(&task).0.len(), 32);
                 // A script that says `never` keeps its slot until the end of the play.
@@ -397,6 +413,9 @@ impl Stage {
         let most = self.mute_vouchers_above.unwrap_or(u128::MAX);
         if matches!(&message, Message::Voucher(voucher) if voucher.ceiling.0 > most) {
             return;
+        }
+        if let Message::LeaseAsk(ask) = &message {
+            self.asks.push(ask.body.clone());
         }
         let what = match &message {
             Message::LeaseAsk(ask) => format!("LeaseAsk {} slots", ask.body.slots),

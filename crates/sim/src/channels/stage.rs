@@ -102,6 +102,7 @@ fn config(at: usize, small: u8, held: u8) -> Config {
             memory_bytes: 1 << 30,
             disk_bytes: 1 << 40,
             price: Price { per_gigafuel: Amount(1_000), ..Price::default() },
+            busy_percent: 0,
             fuel_per_second: 1_000_000_000,
             walls: Vec::new(),
             build: build.clone(),
@@ -763,6 +764,8 @@ fn job(number: u64, tasks: u64) -> JobSpec {
         home: false,
         nondeterministic: false,
         price_max: None,
+        budget: None,
+        sizes: Vec::new(),
     }
 }
 

@@ -65,6 +65,7 @@ impl World {
                 // Some of them again: what is there already is ignored.
                 first_index: u32::try_from(client.first / 2).unwrap_or(0),
                 tasks: client.tasks[client.first / 2..].to_vec(),
+                sizes: Vec::new(),
             },
             Stage::Close => Command::CloseJob { job },
             Stage::Cancel => Command::CancelJob { job },

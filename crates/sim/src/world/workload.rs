@@ -57,6 +57,7 @@ fn config(
                 per_code_mebibyte: Amount(3),
                 per_data_mebibyte: Amount(5),
             },
+            busy_percent: 0,
             fuel_per_second: 1_000_000_000,
             walls: Vec::new(),
             build: build.clone(),
@@ -131,6 +132,8 @@ pub(super) fn clients(knobs: &Knobs, nodes: &mut [Node]) -> Vec<Client> {
                 home: knobs.home > 0,
                 nondeterministic: false,
                 price_max: None,
+                budget: None,
+                sizes: Vec::new(),
             },
             tasks,
         });
