@@ -44,9 +44,9 @@ actions! {
     /// A node comes back from an older copy of its journal.
     Restore "restore a backup" 1,
     /// A second daemon is started on a node's key and journal.
-    Twin "start a second daemon" 1,
+    Twin "start a second daemon" 2,
     /// A run ends.
-    RunEnds "end a run" 30,
+    RunEnds "end a run" 29,
     /// A block is mined.
     Mine "mine" 14,
     /// The newest blocks are replaced.
