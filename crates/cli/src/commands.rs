@@ -8,7 +8,7 @@ use ayni_api::{ApiError, Client};
 use crate::args::{Cli, Command};
 use crate::ui::Ui;
 use crate::{
-    check, court, daemon, dev, docs, exec, home, job, money, new, node, quote, run, verify,
+    check, court, daemon, dev, docs, exec, gov, home, job, money, new, node, quote, run, verify,
 };
 
 /// Does what the command line says.
@@ -42,6 +42,10 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
         }
         Command::Dispute(command) => {
             done(court::dispute(&daemon::ensure(&home()?).await?, command, ui).await)
+        }
+        Command::Gov(command) => {
+            gov::run(command, &home()?, ui).await?;
+            Ok(ExitCode::from(exit::OK))
         }
         Command::Statement(args) => {
             money::statement(&daemon::ensure(&home()?).await?, &args, ui).await?;

@@ -13,6 +13,7 @@ mod docs;
 mod evidence;
 mod exec;
 mod expand;
+mod gov;
 mod home;
 mod inputs;
 mod job;

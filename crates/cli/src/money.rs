@@ -291,6 +291,9 @@ pub(crate) async fn ledger(args: LedgerArgs, ui: &Ui) -> anyhow::Result<ExitCode
             ayni_node::start_ledger(&args.dir, args.listen, &args.grant, ahead).await?
         }
     };
+    // Its owner holds all votes at first.
+    let owner = ayni_node::make_account(&args.dir, ayni_node::KeystoreCost::LIGHT)?;
+    set_table(&args.dir, &pay_table(&args.dir, owner)?)?;
     let value = json!({
         "schema": 1, "rpc": running.url(), "chain": running.contracts.chain,
         "channels": running.contracts.channels.to_string(),

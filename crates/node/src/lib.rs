@@ -19,6 +19,7 @@ mod convert;
 mod court;
 mod doctor;
 mod fetch;
+pub mod gov;
 mod inputs;
 mod ledger;
 mod memory;

@@ -2,9 +2,11 @@
 //! became of them, read from logs.
 //!
 //! Ids are recomputed from what a proposal does, and what it does is decoded before anybody votes on
-//! it. `voter` is an account that says these things, each once. Deliberately not here: bounds of
+//! it. `voter` is an account that says these things, each once; `parameters` are what can be changed,
+//! by name. Deliberately not here: bounds of
 //! parameters (the contracts have them), when to vote for what.
 
+mod parameters;
 mod voter;
 
 use std::fmt;
@@ -22,6 +24,7 @@ use crate::client::{Client, ClientError};
 use crate::limits::{LOG_BLOCKS, PROPOSAL_ACTIONS_MAX, PROPOSAL_TEXT_BYTES_MAX};
 use crate::sender::SendError;
 
+pub use parameters::{ParameterError, Parameters};
 pub use voter::{Voter, list};
 
 /// The governor keeps what ends so for the proposer that is named.

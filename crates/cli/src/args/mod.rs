@@ -12,7 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use daemon::{DaemonArgs, DevArgs, LendArgs, ProvideArgs};
 pub(crate) use job::{FetchArgs, JobCommand, OutputArgs, ShowArgs};
 pub(crate) use money::{
-    ChannelCommand, DisputeCommand, LedgerArgs, StakeCommand, StatementArgs, WalletCommand,
+    ChannelCommand, DisputeCommand, GovCommand, LedgerArgs, StakeCommand, StatementArgs, VoteWord,
+    WalletCommand,
 };
 pub(crate) use run::{ExecArgs, QuoteArgs, RunArgs, TaskArgs};
 
@@ -109,6 +110,9 @@ pub(crate) enum Command {
     /// Wrong outcomes before a jury.
     #[command(subcommand)]
     Dispute(DisputeCommand),
+    /// Votes on the contracts' parameters.
+    #[command(subcommand)]
+    Gov(GovCommand),
     /// What was billed, paid and is left, to the unit.
     Statement(StatementArgs),
     /// Check a receipt, step by step.

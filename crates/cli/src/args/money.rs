@@ -78,6 +78,63 @@ pub(crate) enum DisputeCommand {
     },
 }
 
+/// What to do with the contracts' parameters.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum GovCommand {
+    /// Proposals and how they stand.
+    List,
+    /// Parameters and their values now.
+    Parameters,
+    /// Propose other values; what is not named keeps its own.
+    Propose {
+        /// Why, for those who vote.
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+        /// A parameter and its value; may be given several times.
+        #[arg(long, value_name = "NAME=VALUE", required = true)]
+        set: Vec<String>,
+    },
+    /// Vote, while the vote is open.
+    Vote {
+        /// The proposal's id.
+        id: String,
+        /// How.
+        #[arg(value_enum)]
+        vote: VoteWord,
+        /// Why, for everybody.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Hand a decided proposal to the timelock.
+    Queue {
+        /// The proposal's id.
+        id: String,
+    },
+    /// Do what was decided, after the timelock's delay.
+    Execute {
+        /// The proposal's id.
+        id: String,
+    },
+    /// Take back a proposal of one's own, before its vote begins.
+    Cancel {
+        /// The proposal's id.
+        id: String,
+    },
+    /// Let an account vote with this one's tokens; without one, itself, which must be said once.
+    Delegate {
+        /// Who.
+        to: Option<Account>,
+    },
+}
+
+/// A vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum VoteWord {
+    For,
+    Against,
+    Abstain,
+}
+
 /// Options of `statement`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StatementArgs {

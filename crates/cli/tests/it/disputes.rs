@@ -84,10 +84,11 @@ impl Drop for Anvil {
     }
 }
 
-/// A network on a chain.
+/// A network on a chain, whose first provider lies.
 struct Play {
     network: Network,
     rpc: String,
+    contracts: toml::Table,
     token: String,
 }
 
@@ -97,6 +98,30 @@ fn amount(value: &Value) -> u128 {
 }
 
 impl Play {
+    fn start(providers: u32, args: &[&str]) -> Self {
+        let stake = STAKE.to_string();
+        let words = [&["--paid", "--stake", &stake, "--cheat", "1:digit"], args].concat();
+        let network = Network::start(providers, &words);
+        let ledger = network.nodes.iter().find(|n| n.name == "ledger").expect("it is there");
+        let read =
+            |name: &str| std::fs::read_to_string(ledger.home.join(name)).expect("it is written");
+        let contracts: toml::Table = read("contracts.toml").parse().expect("TOML");
+        let token = contracts["token"].as_str().expect("an address").to_owned();
+        Self { rpc: read("rpc").trim().to_owned(), network, contracts, token }
+    }
+
+    fn run_job(&self) {
+        let program = echo(self.network.dir.path());
+        let (code, _, stderr) = run(self
+            .network
+            .ayni(&["run"])
+            .arg(&program)
+            .args(["--id", JOB, "--range", "0..60", "--step", "1", "--timeout", "60s"])
+            .args(["-o", "out", "--audit", "1", "--dispute", "public", "--", "{start}"]));
+        assert_eq!(code, Some(0), "{stderr}");
+        check_outputs(&self.network.dir.path().join("out"), 60);
+    }
+
     fn json(&self, name: &str, args: &[&str]) -> Value {
         let node = self.network.nodes.iter().find(|n| n.name == name).expect("it is there");
         let (code, stdout, stderr) = run(self.network.ayni_of(&node.home, &["--json"]).args(args));
@@ -141,26 +166,10 @@ struct Sums {
 
 /// The same script for every chain: a job, a lie, a jury, a ruling.
 fn sums(args: &[&str], pass: impl Fn(&Play)) -> Sums {
-    let stake = STAKE.to_string();
-    let words = [&["--paid", "--stake", &stake, "--cheat", "1:digit"], args].concat();
-    let network = Network::start(5, &words);
-    let ledger = network.nodes.iter().find(|n| n.name == "ledger").expect("it is there");
-    let read = |name: &str| std::fs::read_to_string(ledger.home.join(name)).expect("it is written");
-    let contracts: toml::Table = read("contracts.toml").parse().expect("TOML");
-    let at = |name: &str| contracts[name].as_str().expect("an address").to_owned();
-    let rpc = read("rpc").trim().to_owned();
-    let play = Play { network, rpc, token: at("token") };
+    let play = Play::start(5, args);
+    let at = |name: &str| play.contracts[name].as_str().expect("an address").to_owned();
     let names: Vec<String> = (1..=5).map(|n| format!("provider-{n}")).collect();
-
-    let program = echo(play.network.dir.path());
-    let (code, _, stderr) = run(play
-        .network
-        .ayni(&["run"])
-        .arg(&program)
-        .args(["--id", JOB, "--range", "0..60", "--step", "1", "--timeout", "60s", "-o", "out"])
-        .args(["--audit", "1", "--dispute", "public", "--", "{start}"]));
-    assert_eq!(code, Some(0), "{stderr}");
-    check_outputs(&play.network.dir.path().join("out"), 60);
+    play.run_job();
 
     // Three of the four others are drawn; they execute the task.
     play.until("a ruling", |dispute| dispute["phase"] == "appealable");
@@ -234,4 +243,51 @@ fn a_liar_loses_its_stake_before_a_jury_and_every_account_adds_up_on_both_chains
         rpc(&url, "evm_mine", &json!([]));
     });
     assert_eq!(elsewhere, local);
+}
+
+#[test]
+fn a_vote_changes_what_a_lie_costs_and_the_nodes_obey() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let ahead = folder.path().join("ahead");
+    std::fs::write(&ahead, "0").expect("a test can write its folder");
+    let file = ahead.to_str().expect("it is text").to_owned();
+    let play = Play::start(3, &["--clock-ahead", &file]);
+    let mut passed = 0;
+    let mut pass = |seconds: u64| {
+        passed += seconds;
+        std::fs::write(&ahead, passed.to_string()).expect("a test can write its folder");
+    };
+    // All votes belong to who made the ledger.
+    let gov = |args: &[&str]| play.json("ledger", &[&["gov"], args].concat());
+    gov(&["delegate"]);
+    pass(1);
+    let proposed = gov(&[
+        "propose",
+        "--why",
+        "one juror is enough, and a lie costs everything",
+        "--set",
+        "disputes.jury_size=1",
+        "--set",
+        "disputes.challenger_reward=4_000_000",
+        "--set",
+        "disputes.slash_bps=10_000",
+    ]);
+    let id = proposed["id"].as_str().expect("an id").to_owned();
+    pass(61);
+    gov(&["vote", &id, "for", "--reason", "it is a test"]);
+    pass(3_601);
+    gov(&["queue", &id]);
+    pass(61);
+    gov(&["execute", &id]);
+    assert_eq!(gov(&["list"])["proposals"][0]["stage"], "executed");
+    assert_eq!(gov(&["parameters"])["parameters"]["disputes.slash_bps"], "10000");
+
+    play.run_job();
+    let ruled = play.until("a ruling", |dispute| dispute["phase"] == "appealable");
+    assert_eq!(ruled["juries"][0]["size"], 1);
+    pass(APPEAL_S);
+    play.json("provider-3", &["stake", "jury", &(STAKE / 4 + 1).to_string()]);
+    let ended = play.until("the end", |dispute| dispute["phase"] == "ended");
+    assert_eq!(ended["verdict"], "overturned");
+    assert_eq!(amount(&ended["slashed"]), STAKE / 4, "all of what was reserved");
 }
