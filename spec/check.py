@@ -296,17 +296,31 @@ def batch_hash(header):
     return keccak(b"\x19\x01", domain, body)
 
 
-def x402(ledger, body):
+def typed_for(name, chain, contract, body):
     domain = keccak(
         keccak(
             b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
         ),
-        keccak(b"x402 Batch Settlement"),
+        keccak(name),
         keccak(b"1"),
-        word(ledger[0]),
-        ledger[1].rjust(32, b"\0"),
+        word(chain),
+        contract.rjust(32, b"\0"),
     )
     return keccak(b"\x19\x01", domain, body)
+
+
+def x402(ledger, body):
+    return typed_for(b"x402 Batch Settlement", ledger[0], ledger[1], body)
+
+
+def backing_hash(lease, disputes):
+    ledger, channel = lease[16]
+    body = keccak(
+        keccak(b"Backing(bytes16 lease,address requester)"),
+        lease[0].ljust(32, b"\0"),
+        channel[0].rjust(32, b"\0"),
+    )
+    return typed_for(b"Ayni Disputes", ledger[0], disputes, body)
 
 
 def channel_id(paid_by):
@@ -381,7 +395,7 @@ def batch_signer(digest, signature):
 
 def culprit_of(proof):
     """Whose fraud two roots for one batch number prove."""
-    (lease, _, by_provider), *signed = proof
+    (lease, _, by_provider, _), *signed = proof
     first, second = (header for header, _ in signed)
     need(first[0] == second[0] == lease[0] and first[1] == second[1], "fraud")
     need(first != second, "fraud")
@@ -391,9 +405,18 @@ def culprit_of(proof):
     return lease[2]
 
 
+def backed(lease, backing):
+    """Whether the lease's batch key says that stake stands behind it."""
+    disputes, signature = backing
+    if lease[16] is None:
+        return False
+    return batch_signer(backing_hash(lease, disputes), signature) == lease[11]
+
+
 def receipt_checks(file):
     """Every check of a stand-alone receipt by its statement, and whether it holds."""
-    version, task, outcome, receipt, proof, header, signature, (lease, by_requester, by_provider) = file
+    version, task, outcome, receipt, proof, header, signature, full_lease = file
+    lease, by_requester, by_provider, backing = full_lease
     try:
         check_task(task)
         well_formed = True
@@ -421,6 +444,7 @@ def receipt_checks(file):
         == lease[11],
         "the provider signed the lease": node_signed(lease[2], message, by_provider),
         "the requester signed the lease": node_signed(lease[1], message, by_requester),
+        "what backs the lease is signed with its key": backing is None or backed(lease, backing),
     }
 
 

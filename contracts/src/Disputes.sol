@@ -218,7 +218,7 @@ contract Disputes is Juries, EIP712, ReentrancyGuardTransient {
     }
 
     /// @notice A juror shows its answer. `Upheld` goes with the receipt's outcome, `Overturned` with
-    /// another, `EngineIncident` with zero outcome and state root.
+    /// another, `EngineIncident` and `Withheld` with zero outcome and state root.
     function reveal(uint256 id, Verdict verdict, bytes32 outcome, bytes32 stateRoot, bytes32 salt)
         external
     {
@@ -317,7 +317,8 @@ contract Disputes is Juries, EIP712, ReentrancyGuardTransient {
         return d.phase == Phase.Tallied && d.appellant == address(0) ? 1 : 0;
     }
 
-    /// @notice The verdict as it stands: 0 none, 1 upheld, 2 overturned, 3 engine incident.
+    /// @notice The verdict as it stands: 0 none, 1 upheld, 2 overturned, 3 engine incident,
+    /// 4 withheld.
     function currentRuling(uint256 id) external view returns (uint256) {
         return uint256(_disputes[id].verdict);
     }
@@ -414,7 +415,7 @@ contract Disputes is Juries, EIP712, ReentrancyGuardTransient {
                 (slashed, restitution, burned) = _punish(d, t, fees, burned);
             } else {
                 uint256 left = d.bond - fees;
-                if (d.verdict == Verdict.Upheld) {
+                if (d.verdict != Verdict.EngineIncident) {
                     owed[d.provider] += t.defenceFee;
                     left -= t.defenceFee;
                 }
@@ -436,7 +437,7 @@ contract Disputes is Juries, EIP712, ReentrancyGuardTransient {
         private
         returns (uint256 fees)
     {
-        uint256 fee = d.verdict == Verdict.EngineIncident ? t.incidentFee : t.jurorFee;
+        uint256 fee = d.verdict >= Verdict.EngineIncident ? t.incidentFee : t.jurorFee;
         Jury[] storage all = _juries[id];
         for (uint256 i; i < all.length; ++i) {
             Jury storage jury = all[i];

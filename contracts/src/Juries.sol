@@ -21,7 +21,8 @@ abstract contract Juries is DisputeTerms {
         None, // no majority
         Upheld, // the receipt's outcome is right
         Overturned, // another outcome is
-        EngineIncident // the receipt's engine build contradicts itself; nobody is to blame
+        EngineIncident, // the receipt's engine build contradicts itself; nobody is to blame
+        Withheld // the challenger did not show the jury what it is to execute
     }
 
     struct Vote {
@@ -173,7 +174,7 @@ abstract contract Juries is DisputeTerms {
             ? outcome == disputed
             : verdict == Verdict.Overturned
                 ? outcome != disputed && outcome != 0
-                : verdict == Verdict.EngineIncident && outcome == 0 && stateRoot == 0;
+                : verdict != Verdict.None && outcome == 0 && stateRoot == 0;
         if (!possible) revert ImpossibleAnswer(verdict, outcome);
         vote.verdict = verdict;
         vote.outcome = outcome;

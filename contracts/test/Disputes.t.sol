@@ -216,6 +216,18 @@ contract DisputesTest is Stage {
         solvent(0);
     }
 
+    function test_a_challenger_that_shows_nothing_pays_for_everybodys_trouble() external {
+        uint256 id = open();
+        address[] memory members = draw(id);
+        allAnswer(id, members, Juries.Verdict.Withheld, 0, 0);
+        vm.warp(block.timestamp + 2 days);
+        disputes.execute(id);
+        equal(disputes.currentRuling(id), 4, "withheld");
+        equal(disputes.owed(requester), BOND - 3 * 40 - 150, "the bond but fees and trouble");
+        equal(disputes.owed(provider), 150, "the provider's trouble");
+        solvent(0);
+    }
+
     /// @dev The outcome is public; the state is not. Two copiers against one honest juror win
     /// nothing, since they can't even agree.
     function test_who_copies_a_public_outcome_earns_nothing() external {

@@ -54,7 +54,7 @@ pub fn receipt(data: &[u8]) {
     static HONEST: OnceLock<Vec<ReceiptFile>> = OnceLock::new();
     let Some(mut file) = strict::<ReceiptFile>(data) else { return };
     let checks = verify_receipt(&file);
-    assert_eq!(checks.len(), 12);
+    assert_eq!(checks.len(), 13);
     let lease = &file.lease.lease;
     let named = lease.provider == sample::provider().id();
     if named && checks.iter().all(|check| check.failure.is_none()) {

@@ -101,6 +101,7 @@ fn report() -> RunReport {
         stderr: section(5, 0),
         files: vec![file("a/b"), file("c")],
         cpu_ms: 7,
+        state: None,
     }
 }
 
@@ -136,7 +137,7 @@ fn packets() -> Seeds {
         .iter()
         .map(encode),
     );
-    seeds.push(encode(&RunOrder { task, how: CompileHow::Baseline }));
+    seeds.push(encode(&RunOrder { task, how: CompileHow::Baseline, witness: true }));
     seeds.push(encode(&report()));
     seeds
 }

@@ -11,9 +11,9 @@ use futures_util::Stream;
 
 use crate::error::ApiError;
 use crate::json::{
-    BlobStored, ChannelList, CheckJson, Doctor, EventJson, EvidenceList, ExecReport, Identity,
+    BlobStored, ChannelList, CheckJson, DisputeList, Doctor, EventJson, EvidenceList, ExecReport, Identity,
     JobAccepted, JobDetail, JobList, JobRequest, Joined, OfferList, PeerList, ProviderStatus,
-    Status, TaskDetail, TaskFilter, TaskList, TasksAdded, TicketJson, VerifyReport, WalletJson,
+    StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded, TicketJson, VerifyReport, WalletJson,
     Why,
 };
 
@@ -64,6 +64,17 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         channel: ChannelId,
     ) -> impl Future<Output = Result<(), ApiError>> + Send;
+    /// What its account has at stake.
+    fn stake(&self) -> impl Future<Output = Result<StakeJson, ApiError>> + Send;
+    /// Takes a step with stake, and waits until the chain has it.
+    fn change_stake(
+        &self,
+        request: StakeRequest,
+    ) -> impl Future<Output = Result<StakeJson, ApiError>> + Send;
+    /// Disputes that it is a party or a juror of.
+    fn disputes(&self) -> impl Future<Output = Result<DisputeList, ApiError>> + Send;
+    /// Asks for a larger jury.
+    fn appeal(&self, dispute: u64) -> impl Future<Output = Result<(), ApiError>> + Send;
     /// Claim everything that is earned and promised.
     fn claim(&self) -> impl Future<Output = Result<(), ApiError>> + Send;
     /// Stop soon; answered before it does.

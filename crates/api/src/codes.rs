@@ -130,6 +130,14 @@ codes! {
         "the chain does not answer"
         "The node that is configured as `pay.rpc` can't be reached, or answers nonsense. Work goes on as far as it is paid."
         "is the ledger running? `ayni doctor` says where it is looked for"
+    STAKE_REFUSED "E-PAY-004" 409 false FAILED
+        "the stake could not be changed"
+        "The registry refused the step, or it did not get into a block in time. Nothing else was done."
+        "`ayni stake show` says what is free and what is bound, `ayni wallet show` what the account holds"
+    DISPUTE_UNKNOWN "E-PAY-005" 404 false FAILED
+        "no such dispute here"
+        "A node knows the disputes that it is a party or a juror of, as far as it has read the chain."
+        "`ayni dispute list` shows them"
     CHANNEL_UNKNOWN "E-PAY-001" 404 false FAILED
         "no such channel here"
         "A channel is known to the node that pays from it and to the one that is paid. Only its payer can close it."

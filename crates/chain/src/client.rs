@@ -180,6 +180,21 @@ impl Client {
         &self.provider
     }
 
+    /// Asks the node to pay wei from an account of its own, as nodes for tests do. Says whether it took
+    /// the request.
+    pub async fn ask_for_gas(&self, to: Account, amount: Amount) -> bool {
+        let rpc = self.provider.client();
+        let Ok(own) = rpc.request_noparams::<Vec<Address>>("eth_accounts").await else {
+            return false;
+        };
+        let Some(from) = own.first() else { return false };
+        let request = TransactionRequest::default()
+            .from(*from)
+            .to(Address::from(to.0))
+            .value(U256::from(amount.0));
+        rpc.request::<_, B256>("eth_sendTransaction", (request,)).await.is_ok()
+    }
+
     /// Number of the last block.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use ayni_api::{ApiError, Client};
 
 use crate::args::{Cli, Command};
 use crate::ui::Ui;
-use crate::{check, daemon, dev, docs, exec, home, job, money, new, node, run, verify};
+use crate::{check, court, daemon, dev, docs, exec, home, job, money, new, node, run, verify};
 
 /// Does what the command line says.
 pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
@@ -33,6 +33,12 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
         }
         Command::Channel(command) => {
             done(money::channel(&daemon::ensure(&home()?).await?, command, ui).await)
+        }
+        Command::Stake(command) => {
+            done(court::stake(&daemon::ensure(&home()?).await?, command, ui).await)
+        }
+        Command::Dispute(command) => {
+            done(court::dispute(&daemon::ensure(&home()?).await?, command, ui).await)
         }
         Command::Statement(args) => {
             money::statement(&daemon::ensure(&home()?).await?, &args, ui).await?;

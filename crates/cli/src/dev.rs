@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use ayni_api::codes::exit;
-use ayni_api::json::InviteRequest;
+use ayni_api::json::{InviteRequest, StakeRequest, Text};
 use ayni_api::{Client, Endpoint};
 use serde_json::json;
 use tokio::process::{Child, Command};
@@ -85,6 +85,9 @@ async fn lead(args: &DevArgs, dir: &Path, members: &mut Vec<Member>, ui: &Ui) ->
             memory.to_string(),
             "--on-battery".to_owned(),
         ];
+        if let Some(stake) = args.stake {
+            words.extend(["--stake".to_owned(), (stake / 4).to_string()]);
+        }
         for (_, strategy) in args.cheat.iter().filter(|(cheat, _)| *cheat == number) {
             words.extend(["--cheat".to_owned(), strategy.clone()]);
         }
@@ -92,6 +95,13 @@ async fn lead(args: &DevArgs, dir: &Path, members: &mut Vec<Member>, ui: &Ui) ->
     });
     for member in futures_util::future::join_all(starting).await {
         members.push(member?);
+    }
+    if let Some(stake) = args.stake {
+        let homes = members.iter().filter(|m| m.name.starts_with("provider")).map(|m| &m.home);
+        let staking = homes.map(|home| put_at_stake(home, stake));
+        for done in futures_util::future::join_all(staking).await {
+            done?;
+        }
     }
     show(dir, members, ui);
     loop {
@@ -114,6 +124,14 @@ async fn lead(args: &DevArgs, dir: &Path, members: &mut Vec<Member>, ui: &Ui) ->
     }
 }
 
+/// Puts a provider's stake into the registry, and part of it behind a seat in the jury.
+async fn put_at_stake(home: &Path, stake: u128) -> Result<()> {
+    let client = Client::of_home(home).await?;
+    client.change_stake(&StakeRequest::Add { amount: Text(stake) }).await?;
+    client.change_stake(&StakeRequest::Jury { weight: Text(stake / 4) }).await?;
+    Ok(())
+}
+
 /// Makes an account for everybody, and the ledger on which they pay each other.
 async fn start_ledger(args: &DevArgs, dir: &Path) -> Result<Member> {
     let homes = std::iter::once(dir.join("requester"))
@@ -129,7 +147,14 @@ async fn start_ledger(args: &DevArgs, dir: &Path) -> Result<Member> {
     let log = std::fs::File::create(folder.join("ledger.log"))?;
     let program = std::env::current_exe().context("can't find my own executable")?;
     let mut command = Command::new(program);
-    command.args(["ledger", "--exit-with-parent", "--listen", "127.0.0.1:0"]).arg(&folder);
+    command.args(["ledger", "--exit-with-parent"]).arg(&folder);
+    match &args.rpc {
+        Some(url) => command.args(["--rpc", url]),
+        None => command.args(["--listen", "127.0.0.1:0"]),
+    };
+    if let Some(file) = &args.clock_ahead {
+        command.arg("--clock-ahead").arg(file);
+    }
     for (_, account) in &accounts {
         command.args(["--grant", &account.to_string()]);
     }

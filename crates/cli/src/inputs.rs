@@ -90,6 +90,7 @@ fn verify(args: &RunArgs, file: &JobFile) -> Result<VerifyJson, ApiError> {
         quorum: args.quorum.or(file.quorum).unwrap_or(rule.quorum),
         outside_gain: gain.map_or(rule.outside_gain, Text),
         hostile_ppm: args.hostile.or(hostile).unwrap_or(rule.hostile_ppm),
+        dispute: args.dispute.or(file.dispute).unwrap_or(rule.dispute),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use ayni_api::json::DisputeJson;
 use ayni_api::{ApiError, codes};
 use serde::Deserialize;
 
@@ -30,6 +31,7 @@ pub(crate) struct JobFile {
     pub(crate) quorum: Option<u32>,
     pub(crate) outside_gain: Option<u64>,
     pub(crate) hostile: Option<Quantity>,
+    pub(crate) dispute: Option<DisputeJson>,
     pub(crate) providers: Option<u32>,
     pub(crate) pilot: Option<u32>,
     pub(crate) home_cores: bool,
@@ -216,7 +218,7 @@ mod tests {
             }
             .to_string()
         };
-        insta::assert_snapshot!(check("program = \"a\"\nprogramm = 1"), @"line 2: unknown field `programm`, expected one of `name`, `program`, `args`, `mounts`, `range`, `map`, `params`, `env`, `stdin`, `memory`, `fuel`, `timeout`, `deadline`, `audit`, `error_rate`, `quorum`, `outside_gain`, `hostile`, `providers`, `pilot`, `home_cores`, `nondeterministic`");
+        insta::assert_snapshot!(check("program = \"a\"\nprogramm = 1"), @"line 2: unknown field `programm`, expected one of `name`, `program`, `args`, `mounts`, `range`, `map`, `params`, `env`, `stdin`, `memory`, `fuel`, `timeout`, `deadline`, `audit`, `error_rate`, `quorum`, `outside_gain`, `hostile`, `dispute`, `providers`, `pilot`, `home_cores`, `nondeterministic`");
         insta::assert_snapshot!(check("map = \"a\"\nparams = \"b\""), @"`range`, `map` and `params` exclude each other");
         insta::assert_snapshot!(check("memory = \"12 potatoes\""), @"`memory` in the job file: `potatoes` is no unit of size; write 512MiB or 2GB");
         insta::assert_snapshot!(check("audit = 3"), @"`audit` in the job file: `3` is more than all of them; write 0.1 or 10%");

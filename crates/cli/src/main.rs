@@ -16,6 +16,7 @@ mod home;
 mod inputs;
 mod job;
 mod jobfile;
+mod court;
 mod money;
 mod new;
 mod node;

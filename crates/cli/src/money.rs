@@ -21,7 +21,7 @@ use crate::ui::{Ui, escape};
 const UNITS: u128 = 1_000_000;
 
 /// An amount in whole tokens, to the unit: `12.000345`.
-fn tokens(amount: u128) -> String {
+pub(crate) fn tokens(amount: u128) -> String {
     format!("{}.{:06}", show_exact(amount / UNITS), amount % UNITS)
 }
 
@@ -284,7 +284,13 @@ pub(crate) async fn statement(
 /// `ayni ledger`: serves until it is told to stop.
 pub(crate) async fn ledger(args: LedgerArgs, ui: &Ui) -> anyhow::Result<ExitCode> {
     let parent = rustix::process::getppid();
-    let running = ayni_node::start_ledger(&args.dir, args.listen, &args.grant).await?;
+    let running = match &args.rpc {
+        Some(url) => ayni_node::use_chain(&args.dir, url, args.chain, &args.grant).await?,
+        None => {
+            let ahead = args.clock_ahead.as_deref();
+            ayni_node::start_ledger(&args.dir, args.listen, &args.grant, ahead).await?
+        }
+    };
     let value = json!({
         "schema": 1, "rpc": running.url(), "chain": running.contracts.chain,
         "channels": running.contracts.channels.to_string(),
@@ -292,7 +298,7 @@ pub(crate) async fn ledger(args: LedgerArgs, ui: &Ui) -> anyhow::Result<ExitCode
     });
     ui.show(&value, |_| {
         facts(&[
-            ("local ledger", "its money is worth nothing outside".to_owned()),
+            ("test money", "it is worth nothing outside".to_owned()),
             ("rpc", running.url()),
             ("chain", running.contracts.chain.to_string()),
             ("contracts", args.dir.join("contracts.toml").display().to_string()),

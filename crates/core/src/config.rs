@@ -42,8 +42,10 @@ pub struct ProviderConfig {
     pub build: EngineBuild,
     /// Where it says it is.
     pub region: Option<String>,
-    /// Stake it reserves for a lease.
+    /// Stake it reserves for a requester.
     pub stake: Amount,
+    /// The contract that may take it; `None`: the stake is a number, which nobody believes.
+    pub disputes: Option<Account>,
     /// Pay that it lets a requester hold back until the audits of a lease are done.
     pub hold_back: Amount,
     /// How it is paid; `None`: its prices are counted and never paid.
@@ -57,6 +59,8 @@ pub struct Wallet {
     pub ledger: Ledger,
     /// Which money: an ERC-20 contract there.
     pub token: Account,
+    /// The contract there that judges disputes.
+    pub disputes: Account,
     /// Whose: it pays the deposits, and gets back what is left.
     pub account: Account,
     /// What a channel is opened with, and topped up by.

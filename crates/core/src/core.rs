@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ayni_types::{ChannelId, JobId, LeaseId, NodeAddr, NodeId, Roles, TaskId, Time, limits};
-use ayni_wire::{FullLease, Hello, Message, PROTOCOL_VERSION, SignedBatch};
+use ayni_types::{Amount, ChannelId, JobId, LeaseId, NodeAddr, NodeId, Roles, TaskId, Time, limits};
+use ayni_wire::{FullLease, Hello, Message, PROTOCOL_VERSION, SignedBatch, TwoRoots};
 
 use crate::audit::Draw;
+use crate::backing::StakeOf;
 use crate::channel::{Purse, Till};
 use crate::config::Config;
 use crate::draws::Trust;
@@ -74,6 +75,10 @@ pub struct Core {
     pub(crate) provider: Option<Provider>,
     /// Why somebody whom we want to hire can't be paid yet.
     pub(crate) pay_waits: BTreeMap<NodeId, Obstacle>,
+    /// What the chain holds behind leases that we asked for: what a jury would take, and until when.
+    pub(crate) stakes: BTreeMap<StakeOf, (Amount, Time)>,
+    /// Frauds against us.
+    pub(crate) proofs: Vec<TwoRoots>,
     /// Channels that we pay from.
     pub(crate) purses: BTreeMap<ChannelId, Purse>,
     /// Channels that we are paid from, and which lease is paid from which.
@@ -182,6 +187,8 @@ impl Core {
             hires: BTreeMap::new(),
             open_asks: BTreeMap::new(),
             leases: BTreeMap::new(),
+            stakes: BTreeMap::new(),
+            proofs: Vec::new(),
             batches: BTreeMap::new(),
             home_rests_until: None,
             home_free: (1..=home_slots).rev().map(SlotId).collect(),
@@ -256,6 +263,7 @@ impl Core {
                 self.till_seen(channel, seen);
             }
             Event::ChainFailed { channel, reason } => self.chain_failed(channel, reason),
+            Event::StakeSeen { stake, at_risk, until } => self.stake_seen(stake, at_risk, until),
             Event::RunStarted { run, compiling } => self.tenant_run_started(run, compiling),
             Event::Ran { run, result } => {
                 if self.home_runs.contains_key(&run) {
@@ -533,6 +541,7 @@ impl Core {
             Message::TwoRoots(proof) => self.proof_came(from, *proof),
             Message::Voucher(voucher) => self.voucher_came(from, voucher),
             Message::Compiling { assignment } => self.compiles(from, assignment),
+            Message::Case(case) => self.effects.push_back(Effect::Case { from, case }),
         }
     }
 
@@ -640,6 +649,7 @@ impl Core {
                 let number = proof.first.header.batch;
                 let reason = format!("signed two roots for batch {number} of lease {}", terms.id);
                 self.apply_ban(terms.provider, reason, time);
+                self.keep_proof(*proof);
             }
             Record::Voted(record) => self.apply_voted(record),
             Record::Seconded { job, index, by, price } => {

@@ -9,8 +9,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ayni_types::{Amount, JobId, Lease, LeaseId, NodeId, Time};
-use ayni_wire::digest;
+use ayni_types::{Amount, JobId, LeaseId, NodeId, Time};
+use ayni_wire::{FullLease, digest};
 
 use crate::audit::{self, Draw, Terms, WHOLE};
 use crate::core::Core;
@@ -101,8 +101,8 @@ impl Core {
         let rate = match job.record.verify.rate {
             Some(fixed) => fixed,
             None => {
-                let terms = &self.leases.get(&lease)?.lease;
-                let quote = self.quote(job, provider, terms, (1, price.0), false);
+                let full = self.leases.get(&lease)?;
+                let quote = self.quote(job, provider, full, (1, price.0), false);
                 if quote.wait {
                     return None;
                 }
@@ -143,7 +143,7 @@ impl Core {
         &self,
         job: &Job,
         provider: NodeId,
-        lease: &Lease,
+        full: &FullLease,
         (more, more_pay): (u64, u128),
         closing: bool,
     ) -> Quote {
@@ -165,8 +165,8 @@ impl Core {
             price: Amount(price),
             cost: Amount(price.saturating_mul(u128::from(self.config.tuning.cost_ppm)) / 1_000_000),
             gain: rule.gain,
-            stake: lease.stake_reserved,
-            held: Amount(held.min(lease.hold_back.0)),
+            stake: self.stake_at_risk(job, full),
+            held: Amount(held.min(full.lease.hold_back.0)),
         };
         let deterring = audit::deterring(&terms(pay));
         let undecided = ledger.map_or(0, |l| l.undecided.len());
@@ -207,7 +207,7 @@ impl Core {
         let Some(first) = ledger.undecided.first() else { return };
         let lease = job.task(*first).and_then(|t| t.accepted.as_ref()?.receipt).map(|r| r.lease);
         let Some(terms) = lease.and_then(|l| self.leases.get(&l)) else { return };
-        let quote = self.quote(job, provider, &terms.lease, (0, 0), closing);
+        let quote = self.quote(job, provider, terms, (0, 0), closing);
         if quote.wait {
             return;
         }
@@ -247,7 +247,7 @@ impl Core {
             .collect();
         let terms = own.first().and_then(|(_, lease)| self.leases.get(lease));
         let (results, rates) = (ledger.results, ledger.rates);
-        let rate = terms.map_or(0, |t| self.quote(job, provider, &t.lease, (0, 0), true).rate);
+        let rate = terms.map_or(0, |t| self.quote(job, provider, t, (0, 0), true).rate);
         if let Some(ledger) = self.jobs.get_mut(&id).and_then(|j| j.ledgers.get_mut(&provider)) {
             ledger.topped = results;
         }

@@ -1,11 +1,12 @@
 //! What the core asks of the world.
 
 use ayni_types::{
-    Amount, ChannelId, Digest, Fault, JobId, LeaseId, NodeAddr, NodeId, Outcome, PaidBy, TaskId,
+    Account, Amount, ChannelId, Digest, Fault, JobId, LeaseId, NodeAddr, NodeId, Outcome, PaidBy, TaskId,
     TaskSpec, Time,
 };
-use ayni_wire::{Message, Refusal, Voucher};
+use ayni_wire::{Case, Message, Refusal, Voucher};
 
+use crate::backing::StakeOf;
 use crate::event::{CommandError, CommandId, Reply};
 
 /// Something to do. Effects come in the order in which they must be begun.
@@ -66,6 +67,27 @@ pub enum Effect {
         paid_by: PaidBy,
         /// What.
         step: ChainStep,
+    },
+    /// Have so much of our stake reserved for a requester, at least until then, unless it is. Asked for
+    /// again with each lease.
+    Reserve {
+        /// Whose account.
+        requester: Account,
+        /// How much.
+        amount: Amount,
+        /// What is reserved until then is enough.
+        least_until: Time,
+        /// Otherwise it is reserved until then.
+        until: Time,
+    },
+    /// Say what stands behind leases of this pair, now and whenever it changes: `StakeSeen`.
+    WatchStake(StakeOf),
+    /// Somebody says what a jury is to judge. Nothing in it was checked.
+    Case {
+        /// Who.
+        from: NodeId,
+        /// What.
+        case: Box<Case>,
     },
     /// Freeze (true) or thaw the runners that work for others.
     Freeze(bool),

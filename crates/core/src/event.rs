@@ -1,10 +1,11 @@
 //! What the world tells the core.
 
 use ayni_types::{
-    ChannelId, Fault, JobId, NodeAddr, NodeId, Observed, Outcome, Price, TaskSpec, Time, Verify,
+    Amount, ChannelId, Fault, JobId, NodeAddr, NodeId, Observed, Outcome, Price, TaskSpec, Time, Verify,
 };
 use ayni_wire::Message;
 
+use crate::backing::StakeOf;
 use crate::channel::Seen;
 use crate::effect::{FetchId, RunId};
 
@@ -68,6 +69,15 @@ pub enum Event {
         channel: ChannelId,
         /// For people.
         reason: String,
+    },
+    /// What stands behind leases of a pair.
+    StakeSeen {
+        /// Whose.
+        stake: StakeOf,
+        /// What a jury would take of it.
+        at_risk: Amount,
+        /// Leases issued before are backed.
+        until: Time,
     },
     /// A run started to compile or to execute (progress only).
     RunStarted {

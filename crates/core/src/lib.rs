@@ -7,6 +7,7 @@
 
 mod apply;
 pub mod audit;
+mod backing;
 mod channel;
 mod command;
 mod config;
@@ -33,6 +34,7 @@ mod verify;
 mod view;
 
 pub use self::core::Core;
+pub use backing::{Accusation, StakeOf};
 pub use channel::Seen;
 pub use config::{Config, HomeConfig, ProviderConfig, Tuning, Wallet};
 pub use effect::{

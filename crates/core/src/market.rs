@@ -456,7 +456,8 @@ impl Core {
         self.connect(&offer.addr);
         self.commit(Record::LeaseAsked(lease.clone()));
         self.send_gated(node, Message::LeaseAsk(Signed { body: lease.clone(), signature }));
-        let full = FullLease { lease, requester: signature, provider: NodeSignature([0; 64]) };
+        let unsigned = NodeSignature([0; 64]);
+        let full = FullLease { lease, requester: signature, provider: unsigned, backing: None };
         self.hires.insert(
             full.lease.id,
             Hire {
@@ -499,6 +500,12 @@ impl Core {
             self.drop_hire(id, "granted another lease than was asked");
             return;
         }
+        if let Some(wrong) = self.backing_fault(&full) {
+            self.shun(from, wrong, "", 60_000);
+            self.drop_hire(id, wrong);
+            return;
+        }
+        self.watch_stake(&full);
         self.commit(Record::LeaseMade(full.clone()));
         let slots = full.lease.slots;
         let now = self.now;

@@ -337,13 +337,16 @@ impl Core {
             return;
         }
         let signature = self.seal.sign_node(&Signed::message(&ask.body));
-        let full = FullLease { lease: ask.body, requester: ask.signature, provider: signature };
+        let backing = self.back(&ask.body);
+        let full =
+            FullLease { lease: ask.body, requester: ask.signature, provider: signature, backing };
         let slots: Vec<SlotId> = (0..full.lease.slots).map(|_| SlotId(self.fresh_id())).collect();
         self.commit(Record::LeaseGranted(full.clone()));
         self.send_gated(from, Message::LeaseGrant(full.clone()));
         if let Some(paid_by) = full.lease.paid_by {
             self.gated(Then::Watch(paid_by));
         }
+        self.reserve(&full);
         let now = self.now;
         let until = self.ends_here(full.lease.issued, full.lease.expires).unwrap_or(now);
         let Some(provider) = &mut self.provider else { return };

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ayni_api::json::{
-    BlobStored, ChannelList, CheckJson, CheckLevel, Doctor, EventJson, EventKind, EvidenceList,
+    BlobStored, ChannelList, CheckJson, CheckLevel, DisputeList, Doctor, EventJson, EventKind, EvidenceList,
     ExecReport, FaultJson, Identity, JobAccepted, JobDetail, JobList, JobRequest, Joined, Lending,
     NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, Peer, PeerList, ProviderState,
-    ProviderStatus, RolesJson, Schema, SlotJson, Status, TaskDetail, TaskFilter, TaskJson,
+    ProviderStatus, RolesJson, Schema, SlotJson, StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskJson,
     TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson, Warning, Why, WhyReason,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
@@ -16,7 +16,7 @@ use ayni_core::{Command, CommandError, Core, Event, JobSpec, PauseReason, Reply}
 use ayni_net::Path;
 use ayni_store::{Area, StoreError};
 use ayni_types::{
-    ChannelId, Digest, Fault, FaultKind, JobId, NodeAddr, NodeId, Price, Roles, TaskSpec, Time,
+    Amount, ChannelId, Digest, Fault, FaultKind, JobId, NodeAddr, NodeId, Price, Roles, TaskSpec, Time,
     Verify,
 };
 use ayni_wire::{ReceiptFile, Ticket, task_id};
@@ -24,6 +24,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::io::ReaderStream;
 
+use crate::bank::{BankHandle, StakeStep};
 use crate::convert;
 use crate::pump::Stopped;
 use crate::start::{Shared, VERSION, read_peer};
@@ -84,6 +85,12 @@ impl NodeBackend {
         self.0.asked();
         let result = self.0.handle.command(command).await.map_err(stopped)?;
         result.map_err(|error| command_error(&error))
+    }
+
+    fn bank(&self) -> Result<&BankHandle, ApiError> {
+        self.0.bank.as_ref().ok_or_else(|| {
+            ApiError::new(codes::WALLET_NONE, "no account is configured for this node")
+        })
     }
 
     fn lent(&self) -> Result<(), ApiError> {
@@ -595,9 +602,7 @@ impl Backend for NodeBackend {
     }
 
     async fn wallet(&self) -> Result<WalletJson, ApiError> {
-        let bank = self.0.bank.as_ref().ok_or_else(|| {
-            ApiError::new(codes::WALLET_NONE, "no account is configured for this node")
-        })?;
+        let bank = self.bank()?;
         let held = bank.balances().await.ok_or_else(|| stopped(Stopped))?;
         let held = held.map_err(|error| ApiError::new(codes::CHAIN_SILENT, error.to_string()))?;
         let (channels, at_risk) = self.look(|core| (core.channels(), core.at_risk())).await?;
@@ -624,6 +629,44 @@ impl Backend for NodeBackend {
             }),
             at_risk: Text(at_risk.0),
         })
+    }
+
+    async fn stake(&self) -> Result<StakeJson, ApiError> {
+        let bank = self.bank()?;
+        let staked = bank.staked().await.ok_or_else(|| stopped(Stopped))?;
+        let staked =
+            staked.map_err(|error| ApiError::new(codes::CHAIN_SILENT, error.to_string()))?;
+        Ok(convert::stake_json(bank.account, &staked))
+    }
+
+    async fn change_stake(&self, request: StakeRequest) -> Result<StakeJson, ApiError> {
+        let step = match request {
+            StakeRequest::Add { amount } => StakeStep::Add(Amount(amount.0)),
+            StakeRequest::Leave { amount } => StakeStep::Leave(Amount(amount.0)),
+            StakeRequest::Take => StakeStep::Take,
+            StakeRequest::Jury { weight } => StakeStep::Jury(Amount(weight.0)),
+        };
+        let done = self.bank()?.stake(step).await.ok_or_else(|| stopped(Stopped))?;
+        done.map_err(|why| ApiError::new(codes::STAKE_REFUSED, why))?;
+        self.stake().await
+    }
+
+    async fn disputes(&self) -> Result<DisputeList, ApiError> {
+        let bank = self.bank()?;
+        let calls = bank.disputes().await.ok_or_else(|| stopped(Stopped))?;
+        let disputes = calls.iter().map(|call| convert::dispute_json(bank.account, call));
+        Ok(DisputeList { schema: Schema, disputes: disputes.collect() })
+    }
+
+    async fn appeal(&self, dispute: u64) -> Result<(), ApiError> {
+        let bank = self.bank()?;
+        let calls = bank.disputes().await.ok_or_else(|| stopped(Stopped))?;
+        if !calls.iter().any(|call| call.dispute.id == dispute) {
+            let why = format!("no dispute {dispute} that this node is part of");
+            return Err(ApiError::new(codes::DISPUTE_UNKNOWN, why));
+        }
+        bank.appeal(dispute);
+        Ok(())
     }
 
     async fn channels(&self) -> Result<ChannelList, ApiError> {

@@ -1,14 +1,16 @@
 //! From the core's views to the API's shapes.
 
 use ayni_api::json::{
-    ChannelJson, ConfidenceJson, EventJson, EventKind, Evidence, FaultJson, JobCounts, JobDetail,
-    JobProvider, JobState, JobSummary, Mismatch, ObservedJson, OutcomeJson, PauseReasonJson,
-    Schema, Side, TaskRow, TaskState, Text, Verification, VerifyJson,
+    ChannelJson, ConfidenceJson, DisputeState, EventJson, EventKind, Evidence, FaultJson,
+    JobCounts, JobDetail, JobProvider, JobState, JobSummary, JuryJson, Mismatch, ObservedJson,
+    OutcomeJson, PauseReasonJson, Schema, Side, StakeJson, TaskRow, TaskState, Text, Verification, VerifyJson,
 };
 use ayni_core as core;
-use ayni_types::{Fault, NodeId};
+use ayni_court::{Call, Verdict};
+use ayni_types::{Account, Fault, NodeId};
 use ayni_wire::{ReceiptFile, outcome_digest};
 
+use crate::bank::Staked;
 use crate::news::Numbered;
 
 pub(crate) fn job_summary(job: &core::JobView) -> JobSummary {
@@ -284,4 +286,80 @@ pub(crate) fn is_replaced(task: &core::TaskView, evidence: &[core::Evidence]) ->
     let Some(outcome) = &task.outcome else { return false };
     let digest = outcome_digest(outcome);
     evidence.iter().any(|e| e.index == task.index && outcome_digest(&e.found) == digest)
+}
+
+pub(crate) fn stake_json(account: Account, staked: &Staked) -> StakeJson {
+    let stake = &staked.stake;
+    StakeJson {
+        schema: Schema,
+        account: Text(account),
+        staked: Text(stake.staked.0),
+        reserved: Text(stake.reserved.0),
+        jury: Text(stake.jury.0),
+        leaving: Text(stake.leaving.0),
+        leaving_from_ms: (stake.leaving.0 > 0).then_some(stake.leaving_from.0),
+        free: Text(stake.free().0),
+        node: staked.node.map(Text),
+        key_until_ms: staked.key_until.0,
+        owed: Text(staked.owed.0),
+    }
+}
+
+fn verdict(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::None => "none",
+        Verdict::Upheld => "upheld",
+        Verdict::Overturned => "overturned",
+        Verdict::EngineIncident => "engine_incident",
+        Verdict::Withheld => "withheld",
+    }
+    .to_owned()
+}
+
+/// Where a dispute stands, as `me` sees it.
+pub(crate) fn dispute_json(me: Account, call: &Call) -> DisputeState {
+    let dispute = &call.dispute;
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let part = match me {
+        me if me == dispute.provider => "provider",
+        me if me == dispute.requester => "requester",
+        _ => "juror",
+    };
+    let phase = match dispute.jury() {
+        _ if dispute.ended.is_some() => "ended",
+        None => "drawing",
+        Some((_, jury)) if jury.members.is_empty() => "drawing",
+        Some((_, jury)) if jury.found.is_some() => "appealable",
+        Some((_, jury)) if jury.revealed.len() == jury.members.len() => "counting",
+        Some((_, jury)) if jury.committed.len() == jury.members.len() => "revealing",
+        Some(_) => "committing",
+    };
+    let juries = dispute.juries.iter().map(|jury| JuryJson {
+        size: jury.size,
+        members: jury.members.iter().map(|member| Text(*member)).collect(),
+        committed: count(jury.committed.len()),
+        revealed: count(jury.revealed.len()),
+        verdict: jury.found.map(|(found, _)| verdict(found)),
+    });
+    let ended = dispute.ended;
+    DisputeState {
+        id: dispute.id,
+        part: part.to_owned(),
+        phase: phase.to_owned(),
+        provider: Text(dispute.provider),
+        requester: Text(dispute.requester),
+        lease: Text(dispute.lease),
+        task: Text(dispute.task),
+        outcome: Text(dispute.outcome),
+        counter_outcome: Text(dispute.counter_outcome),
+        price: Text(dispute.price.0),
+        juries: juries.collect(),
+        appeal_until_ms: call.appeal_until.map(|at| at.0),
+        appellant: dispute.appellant.map(Text),
+        verdict: ended.map(|ended| verdict(ended.verdict)),
+        slashed: Text(ended.map_or(0, |e| e.slashed.0)),
+        restitution: Text(ended.map_or(0, |e| e.restitution.0)),
+        burned: Text(ended.map_or(0, |e| e.burned.0)),
+        trouble: call.trouble.clone(),
+    }
 }

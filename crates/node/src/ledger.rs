@@ -19,6 +19,8 @@ use ayni_types::{Account, Amount};
 
 /// Test money for each account that is named, in the token's smallest unit: a million.
 pub const GRANT: Amount = Amount(1_000_000_000_000);
+/// Gas for each on a chain where gas costs something: a whole ether.
+const GAS_WEI: u128 = 1_000_000_000_000_000_000;
 
 /// Why there is no ledger.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +50,8 @@ pub enum LedgerError {
 
 /// A ledger that runs.
 pub struct RunningLedger {
-    server: RpcServer,
+    server: Option<RpcServer>,
+    url: String,
     /// Where its contracts are.
     pub contracts: Addresses,
 }
@@ -57,7 +60,7 @@ impl RunningLedger {
     /// Its address, as nodes are configured with.
     #[must_use]
     pub fn url(&self) -> String {
-        self.server.url()
+        self.server.as_ref().map_or_else(|| self.url.clone(), RpcServer::url)
     }
 }
 
@@ -96,11 +99,8 @@ pub async fn start(
     folder: &Path,
     listen: SocketAddr,
     grants: &[Account],
+    clock_ahead: Option<&Path>,
 ) -> Result<RunningLedger, LedgerError> {
-    let write = |path: &Path, text: String| {
-        std::fs::write(path, text)
-            .map_err(|source| LedgerError::Write { path: path.to_owned(), source })
-    };
     std::fs::create_dir_all(folder)
         .map_err(|source| LedgerError::Write { path: folder.to_owned(), source })?;
     let owner = make_account(folder, ScryptCost::LIGHT)?;
@@ -109,20 +109,82 @@ pub async fn start(
     for account in grants {
         genesis = genesis.fund(*account);
     }
-    let ledger = LocalLedger::open(&folder.join("blocks"), &genesis, LedgerOptions::default())?;
+    let mut options = LedgerOptions::default();
+    if let Some(path) = clock_ahead {
+        let (clock, path) = (options.clock, path.to_owned());
+        options.clock = std::sync::Arc::new(move || clock() + ahead(&path));
+    }
+    let ledger = LocalLedger::open(&folder.join("blocks"), &genesis, options)?;
     let client = Client::local(&ledger)?;
+    let addresses = set_up(folder, owner, client, SendTerms::LOCAL, grants, false).await?;
+    let server = RpcServer::start(ledger, listen, Vec::new()).await?;
+    write(&folder.join("rpc"), &server.url())?;
+    let url = server.url();
+    Ok(RunningLedger { server: Some(server), url, contracts: addresses })
+}
+
+/// Seconds in a file; none if there is no number in it.
+fn ahead(path: &Path) -> u64 {
+    std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), LedgerError> {
+    std::fs::write(path, text)
+        .map_err(|source| LedgerError::Write { path: path.to_owned(), source })
+}
+
+/// Puts the contracts on the test chain of a node, unless they are there; gives test money, and gas, to
+/// `grants` that were not given any before. Gas comes from an account of the node's own, if it has one
+/// as anvil does; else it is waited for.
+///
+/// # Errors
+/// When any part fails.
+pub async fn use_chain(
+    folder: &Path,
+    url: &str,
+    chain: u64,
+    grants: &[Account],
+) -> Result<RunningLedger, LedgerError> {
+    std::fs::create_dir_all(folder)
+        .map_err(|source| LedgerError::Write { path: folder.to_owned(), source })?;
+    let owner = make_account(folder, ScryptCost::LIGHT)?;
+    let client = Client::connect(url, chain).await?;
+    let gas = Amount(GAS_WEI * (grants.len() as u128 + 1));
+    if client.balance(owner).await? < gas && !client.ask_for_gas(owner, gas).await {
+        tracing::warn!("waiting until account {owner} has {gas} wei on chain {chain}");
+    }
+    while client.balance(owner).await? < gas {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let terms = SendTerms { confirmations: 0, ..SendTerms::REMOTE };
+    let addresses = set_up(folder, owner, client, terms, grants, true).await?;
+    write(&folder.join("rpc"), url)?;
+    Ok(RunningLedger { server: None, url: url.to_owned(), contracts: addresses })
+}
+
+/// Contracts, test money, and what nodes are configured with.
+async fn set_up(
+    folder: &Path,
+    owner: Account,
+    client: Client,
+    terms: SendTerms,
+    grants: &[Account],
+    with_gas: bool,
+) -> Result<Addresses, LedgerError> {
     let password = Password::from_file(&folder.join("keys").join("password"))?;
     let wallet = Keystore::open(&folder.join("keys").join("accounts"))?.unlock(owner, &password)?;
     let outbox = FileOutbox::open(&folder.join("outbox"), client.chain(), owner)?;
-    let mut sender = Sender::new(client, wallet, SendTerms::LOCAL, Box::new(outbox))?;
+    let mut sender = Sender::new(client, wallet, terms, Box::new(outbox))?;
     let addresses = contracts::deploy(&mut sender, "1", &DeployTerms::local(owner)).await?;
     for account in grants {
         let call = contracts::mint(*account, GRANT);
         let intent = Intent::call(format!("grant/{account}"), addresses.token, call);
         sender.run(intent, Duration::from_secs(60)).await?;
+        if with_gas {
+            let gas = Intent::pay(format!("gas/{account}"), *account, Amount(GAS_WEI));
+            sender.run(gas, Duration::from_secs(60)).await?;
+        }
     }
-    write(&folder.join("contracts.toml"), addresses.to_toml())?;
-    let server = RpcServer::start(ledger, listen, Vec::new()).await?;
-    write(&folder.join("rpc"), server.url())?;
-    Ok(RunningLedger { server, contracts: addresses })
+    write(&folder.join("contracts.toml"), &addresses.to_toml())?;
+    Ok(addresses)
 }

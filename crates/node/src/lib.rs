@@ -6,13 +6,14 @@
 //! - `work`, `programs`, `cheat`: executing tasks · `fetch`, `inputs`: getting their blobs
 //! - `persist`, `news`: the journal's thread, notices for watchers
 //! - `backend`, `convert`, `receipts`, `doctor`: what the API asks
-//! - `bank`: its money on a chain · `ledger`: a chain of its own, for a network without one
+//! - `bank`: its money and stake on a chain · `court`: its machine as a juror's · `ledger`: a chain of its own, for a network without one
 //! - `owner`: the machine belongs to its owner · `memory`: peers between two lives
 //!
 //! Deliberately not here: decisions (the core's), the command line, formats of the wire and disk.
 
 mod backend;
 mod bank;
+mod court;
 mod cheat;
 mod config;
 mod convert;
@@ -35,5 +36,7 @@ pub use ayni_chain::keystore::ScryptCost as KeystoreCost;
 pub use ayni_store::HomeError;
 pub use bank::BankError;
 pub use config::{Config, ConfigError, Layer, Machine, Pay, PayLayer, Provide, parse_size};
-pub use ledger::{GRANT, LedgerError, RunningLedger, make_account, start as start_ledger};
+pub use ledger::{
+    GRANT, LedgerError, RunningLedger, make_account, start as start_ledger, use_chain,
+};
 pub use start::{Node, StartError};

@@ -219,6 +219,21 @@ impl Pump {
                         bank.step(paid_by, step);
                     }
                 }
+                Effect::Reserve { requester, amount, least_until, until } => {
+                    if let Some(bank) = &self.bank {
+                        bank.reserve(requester, amount, least_until, until);
+                    }
+                }
+                Effect::WatchStake(stake) => {
+                    if let Some(bank) = &self.bank {
+                        bank.watch_stake(stake);
+                    }
+                }
+                Effect::Case { from, case } => {
+                    if let Some(bank) = &self.bank {
+                        bank.case(from, case);
+                    }
+                }
                 Effect::Reply { id, result } => {
                     if let Some(answer) = self.waiting.remove(&id) {
                         // The asker may have hung up; the command stands all the same.

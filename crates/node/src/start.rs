@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use crate::backend::NodeBackend;
 use crate::bank::{self, Bank, BankError, BankHandle};
+use crate::court::Bench;
 use crate::cheat::Cheat;
 use crate::config::Config;
 use crate::fetch::{Fetcher, Host};
@@ -205,7 +206,11 @@ impl Node {
 
         let bank = match &config.pay {
             None => None,
-            Some(pay) => Some(bank::open(home.path(), pay).await?),
+            Some(pay) => {
+                let node = NodeKey::from_secret(&keys.node);
+                let batch = batch_signer(&keys.batch, home.path())?;
+                Some(bank::open(home.path(), pay, &node, batch).await?)
+            }
         };
         let key = NodeKey::from_secret(&keys.node);
         let batch = batch_signer(&keys.batch, home.path())?;
@@ -234,13 +239,15 @@ impl Node {
         })
         .map_err(StartError::Thread)?;
         let news = Arc::new(Mutex::new(News::new()));
+        let fetcher = Arc::new(Fetcher::new(net.clone(), blobs.clone()));
+        let (bench_shop, bench_fetcher) = (shop.clone(), fetcher.clone());
         let pump = Pump {
             core,
             clock,
             handle: handle.clone(),
             net: net.clone(),
             journal: journal_sender,
-            fetcher: Arc::new(Fetcher::new(net.clone(), blobs.clone())),
+            fetcher,
             work: Work::new(shop.clone(), handle.clone()),
             cheat,
             bank: handle_of(&bank).cloned(),
@@ -292,7 +299,8 @@ impl Node {
             tokio::spawn(mind_peers(shared.clone(), memory)),
         ];
         if let Some((bank, _)) = bank {
-            helpers.push(tokio::spawn(bank.run(handle.clone())));
+            let bench = Bench { shop: bench_shop, fetcher: bench_fetcher, net: net.clone() };
+            helpers.push(tokio::spawn(bank.run(handle.clone(), bench)));
         }
         Ok(Self {
             id: shared.key.id(),
@@ -381,6 +389,7 @@ fn core_config(
             disk_bytes: provide.disk_bytes,
             price: provide.price,
             stake: provide.stake,
+            disputes: bank.map(|bank| bank.contracts.disputes),
             hold_back: provide.hold_back,
             fuel_per_second: self_test.fuel_per_second,
             walls: shop.sandbox.walls(),

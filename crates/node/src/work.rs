@@ -12,7 +12,7 @@ use std::time::Duration;
 use ayni_core::{Event, Purpose, Ran, RunId, SlotId};
 use ayni_sandbox::{RunResult, Sandbox, Slot, SlotControl, SlotLimits};
 use ayni_store::{Area, Blobs, StoreError};
-use ayni_types::{BlobRef, Digest, Fault, FaultKind, OutFile, Outcome, TaskSpec};
+use ayni_types::{BlobRef, Digest, Fault, FaultKind, Fuel, OutFile, Outcome, TaskSpec};
 use ayni_wire::runner::{CompileHow, RunOrder, Section};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -166,7 +166,8 @@ impl SlotTask {
         };
         let shop = self.shop.clone();
         let background = matches!(order.purpose, Purpose::Lease(_));
-        let prepared = prepare(&shop, &order.task, !background, || started(true));
+        let how = CompileHow::Optimised;
+        let prepared = prepare(&shop, &order.task, how, !background, || started(true));
         let prepared = tokio::select! {
             prepared = prepared => prepared?,
             () = order.cancel.cancelled() => {
@@ -241,12 +242,14 @@ fn slot_limits(task: &TaskSpec, background: bool) -> SlotLimits {
 pub(crate) struct Prepared {
     ready: crate::programs::Ready,
     inputs: Inputs,
+    how: CompileHow,
 }
 
 /// Lists the inputs and has the program compiled.
 pub(crate) async fn prepare(
     shop: &Arc<Shop>,
     task: &TaskSpec,
+    how: CompileHow,
     urgent: bool,
     compiling: impl FnOnce(),
 ) -> Result<Prepared, Fault> {
@@ -260,9 +263,8 @@ pub(crate) async fn prepare(
         Ok(Err(InputsError::Store(error))) => return Err(store_fault(&error)),
         Err(error) => return Err(fault(FaultKind::Internal, error)),
     };
-    let how = CompileHow::Optimised;
     let ready = shop.programs.ready(&task.program, &task.engine, how, urgent, compiling).await?;
-    Ok(Prepared { ready, inputs })
+    Ok(Prepared { ready, inputs, how })
 }
 
 /// Runs a prepared task in a slot and stores its outputs.
@@ -274,7 +276,21 @@ pub(crate) async fn execute(
     timeout: Duration,
     cancel: &CancellationToken,
 ) -> Result<Ran, Fault> {
-    let order = RunOrder { task: task.clone(), how: CompileHow::Optimised };
+    let result = raw(shop, slot, task, prepared, timeout, cancel, false).await?;
+    stored(shop, prepared, result).await
+}
+
+/// Runs a prepared task in a slot.
+async fn raw(
+    shop: &Arc<Shop>,
+    slot: &mut Slot,
+    task: &TaskSpec,
+    prepared: &Prepared,
+    timeout: Duration,
+    cancel: &CancellationToken,
+    witness: bool,
+) -> Result<RunResult, Fault> {
+    let order = RunOrder { task: task.clone(), how: prepared.how, witness };
     let wanted = prepared.inputs.data.clone();
     let blobs = shop.blobs.clone();
     let source = move |digest: Digest| -> std::io::Result<Option<(OwnedFd, u64)>> {
@@ -288,7 +304,14 @@ pub(crate) async fn execute(
         }
     };
     let artefact = &prepared.ready.artefact;
-    let result = slot.run(&order, artefact, &source, timeout, cancel.cancelled()).await?;
+    slot.run(&order, artefact, &source, timeout, cancel.cancelled()).await
+}
+
+async fn stored(
+    shop: &Arc<Shop>,
+    prepared: &Prepared,
+    result: RunResult,
+) -> Result<Ran, Fault> {
     let blobs = shop.blobs.clone();
     let stored = tokio::task::spawn_blocking(move || store(&blobs, result)).await;
     let (outcome, mut observed) = match stored {
@@ -309,12 +332,42 @@ pub(crate) async fn once(
     task: &TaskSpec,
     timeout: Duration,
 ) -> Result<Ran, Fault> {
-    let prepared = prepare(shop, task, true, || {}).await?;
+    let prepared = prepare(shop, task, CompileHow::Optimised, true, || {}).await?;
     let mut slot = shop.sandbox.open_slot(slot_limits(task, false)).await?;
     let never = CancellationToken::new();
     let ran = execute(shop, &mut slot, task, &prepared, timeout, &never).await;
     slot.close().await;
     ran
+}
+
+/// Runs one task in a fresh slot as a juror does: its outcome, then the state at each of the points
+/// that the seed draws for the fuel that it used.
+pub(crate) async fn witnessed(
+    shop: &Arc<Shop>,
+    task: &TaskSpec,
+    how: CompileHow,
+    timeout: Duration,
+    seed: &Digest,
+) -> Result<(Outcome, Vec<Digest>), Fault> {
+    let prepared = prepare(shop, task, how, false, || {}).await?;
+    let mut slot = shop.sandbox.open_slot(slot_limits(task, true)).await?;
+    let never = CancellationToken::new();
+    let looked = async {
+        let ran = execute(shop, &mut slot, task, &prepared, timeout, &never).await?;
+        let mut states = Vec::new();
+        for point in ayni_court::points(seed, ran.outcome.fuel.0) {
+            let mut task = task.clone();
+            task.limits.fuel = Fuel(point);
+            let ended = raw(shop, &mut slot, &task, &prepared, timeout, &never, true).await?;
+            states.push(ended.state.ok_or_else(|| {
+                fault(FaultKind::Internal, format!("no state at fuel {point}: {}", ended.end))
+            })?);
+        }
+        Ok((ran.outcome, states))
+    };
+    let looked = looked.await;
+    slot.close().await;
+    looked
 }
 
 fn store(blobs: &Blobs, result: RunResult) -> Result<(Outcome, ayni_types::Observed), StoreError> {

@@ -32,6 +32,7 @@ fn write_all(finished: &Finished, output: File) -> io::Result<Reply> {
         stderr: Section::default(),
         files: Vec::new(),
         cpu_ms: finished.cpu_ms,
+        state: finished.state,
     };
     if let Some(host) = &finished.host {
         report.stdout = writer.put(&host.stdout)?;

@@ -5,11 +5,12 @@
 
 mod limiter;
 mod load;
+mod witness;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use ayni_types::{End, Exhausted, Fault, FaultKind, Fuel, TaskSpec, TrapCode};
+use ayni_types::{Digest, End, Exhausted, Fault, FaultKind, Fuel, TaskSpec, TrapCode};
 use ayni_wire::runner::RunOrder;
 use wasmtime::component::{self, Component, ResourceTable};
 use wasmtime::{Linker, Memory, Store, Trap};
@@ -55,6 +56,8 @@ pub struct Finished {
     pub fuel: Fuel,
     /// What it left behind; `None` when exhausted.
     pub host: Option<Host>,
+    /// The state in which it ended, if that was asked for.
+    pub state: Option<Digest>,
     /// CPU milliseconds it took.
     pub cpu_ms: u64,
 }
@@ -80,7 +83,7 @@ pub fn run(
         std::thread::Builder::new().name("guest".to_owned()).stack_size(native + HOST_STACK_BYTES);
     std::thread::scope(|scope| {
         let guest = thread
-            .spawn_scoped(scope, || run_here(task, program, Arc::clone(socket)))
+            .spawn_scoped(scope, || run_here(task, program, Arc::clone(socket), order.witness))
             .map_err(|e| fault(FaultKind::OutOfMemory, format!("no thread for the guest: {e}")))?;
         guest
             .join()
@@ -88,7 +91,12 @@ pub fn run(
     })
 }
 
-fn run_here(task: &TaskSpec, program: &Program, socket: Arc<Socket>) -> Result<Finished, Fault> {
+fn run_here(
+    task: &TaskSpec,
+    program: &Program,
+    socket: Arc<Socket>,
+    witness: bool,
+) -> Result<Finished, Fault> {
     let began = thread_cpu_ns();
     let mut host = match Host::new(task, Box::new(socket)) {
         Ok(host) => host,
@@ -110,8 +118,9 @@ fn run_here(task: &TaskSpec, program: &Program, socket: Arc<Socket>) -> Result<F
         Program::Module(_, module) => run_module(&mut store, module, task),
         Program::Component(_, component) => run_component(&mut store, component, task),
     };
-    let state = store.into_data();
     let limit = task.limits.fuel.0;
+    let seen = witness.then(|| witness::digest(&store, ran.result.as_ref().err()));
+    let state = store.into_data();
     let end = match (ran.result, ran.exhausted) {
         (Err(error), _) if is_fault(&error) => end_of(&error, &state.limiter)?,
         (_, Some(what)) => End::Exhausted(what),
@@ -121,10 +130,10 @@ fn run_here(task: &TaskSpec, program: &Program, socket: Arc<Socket>) -> Result<F
     };
     let cpu_ms = thread_cpu_ns().saturating_sub(began) / 1_000_000;
     if matches!(end, End::Exhausted(_)) {
-        return Ok(Finished { end, fuel: task.limits.fuel, host: None, cpu_ms });
+        return Ok(Finished { end, fuel: task.limits.fuel, host: None, state: seen, cpu_ms });
     }
     let fuel = Fuel(ran.used);
-    Ok(Finished { end, fuel, host: Some(state.host), cpu_ms })
+    Ok(Finished { end, fuel, host: Some(state.host), state: seen, cpu_ms })
 }
 
 /// How a guest's functions ended, and what its counters say.
@@ -159,6 +168,7 @@ fn call_module(
     let meter = Meter::of(&instance, &mut *store)
         .ok_or_else(|| wasmtime::format_err!("the artefact has no counters"))?;
     store.data_mut().meter = Some(meter);
+    store.data_mut().memory = instance.get_memory(&mut *store, "memory");
     store.data_mut().limiter.started();
     meter.set_fuel(&mut *store, task.limits.fuel.0)?;
     for name in [START_EXPORT, "_start"] {

@@ -66,7 +66,7 @@ async fn once(
         how,
         processor: processor(),
     };
-    let order = RunOrder { task: task(digest, args, limits), how };
+    let order = RunOrder { task: task(digest, args, limits), how, witness: false };
     let mut step = Step { round, began: Instant::now() };
 
     let file = File::open(program)?;

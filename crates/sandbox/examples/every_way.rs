@@ -69,7 +69,7 @@ async fn main() -> Result<(), Failure> {
         let compiled = compiled.map_err(words_of)?.map_err(|report| report.problems.join("\n"))?;
         let limits = SlotLimits { memory_bytes, background: false, ..SlotLimits::default() };
         let mut slot = sandbox.open_slot(limits).await.map_err(words_of)?;
-        let order = RunOrder { task: task.clone(), how };
+        let order = RunOrder { task: task.clone(), how, witness: false };
         let blobs = |digest: Digest| inputs.open(digest);
         let ran = slot.run(&order, &compiled.artefact, &blobs, PATIENCE, pending()).await;
         let ran = ran.map_err(words_of)?;

@@ -31,6 +31,8 @@ pub struct RunResult {
     pub files: Vec<FileSection>,
     /// What was seen; not verified.
     pub observed: Observed,
+    /// The state at the end, as the runner says, if that was asked for.
+    pub state: Option<ayni_types::Digest>,
 }
 
 impl RunResult {
@@ -201,6 +203,7 @@ mod tests {
             stderr: Section::default(),
             files: Vec::new(),
             cpu_ms: 1,
+            state: None,
         };
         change(&mut report);
         report

@@ -187,6 +187,7 @@ impl Slot {
                 cpu_ms: report.cpu_ms.min(wall_ms.saturating_mul(cores())),
                 memory_bytes_peak: self.jail.control.memory_bytes_peak(),
             },
+            state: report.state,
         })
     }
 

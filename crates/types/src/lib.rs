@@ -30,4 +30,4 @@ pub use task::{
     EngineId, EnvVar, GuestPath, GuestPathError, Limits, Mount, MountKind, TaskSpec, Tree,
     TreeEntry,
 };
-pub use verify::Verify;
+pub use verify::{Dispute, Verify};

@@ -23,6 +23,22 @@ pub struct Verify {
     /// other providers do.
     #[n(4)]
     pub hostile: u32,
+    /// Who may judge a wrong result.
+    #[n(5)]
+    pub dispute: Dispute,
+}
+
+/// Who may judge a wrong result: a jury must be shown the task and its inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Dispute {
+    /// Nobody: inputs stay between the two, and stake deters nothing.
+    #[default]
+    #[n(0)]
+    None,
+    /// Any jury that the contract draws.
+    #[n(1)]
+    Public,
 }
 
 impl Verify {
@@ -34,6 +50,13 @@ impl Verify {
 
 impl Default for Verify {
     fn default() -> Self {
-        Self { rate: None, error: None, quorum: 1, gain: Amount(0), hostile: Self::HOSTILE }
+        Self {
+            rate: None,
+            error: None,
+            quorum: 1,
+            gain: Amount(0),
+            hostile: Self::HOSTILE,
+            dispute: Dispute::None,
+        }
     }
 }

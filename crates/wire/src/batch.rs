@@ -38,7 +38,7 @@ pub(crate) fn word(value: u128) -> [u8; 32] {
     word
 }
 
-fn word_left(bytes: &[u8; 16]) -> [u8; 32] {
+pub(crate) fn word_left(bytes: &[u8; 16]) -> [u8; 32] {
     let mut word = [0; 32];
     word[..16].copy_from_slice(bytes);
     word

@@ -128,7 +128,8 @@ mod tests {
         };
         let (first, second) = (signed(b"one"), signed(b"two"));
         let provider = provider.sign(&message_for(&lease));
-        let lease = FullLease { lease, requester: NodeSignature([0; 64]), provider };
+        let lease =
+            FullLease { lease, requester: NodeSignature([0; 64]), provider, backing: None };
         TwoRoots { lease, first, second }
     }
 

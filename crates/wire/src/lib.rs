@@ -3,6 +3,7 @@
 //! The fuzz boundary: whatever a peer, a runner or a file hands us becomes a value here or is
 //! refused here. Deliberately not here: what a message means (`ayni-core`), sockets, keys at rest.
 
+mod backing;
 mod batch;
 mod canonical;
 mod check;
@@ -15,6 +16,7 @@ mod ticket;
 mod verify;
 mod voucher;
 
+pub use backing::{Backing, backing_hash};
 pub use batch::{
     BatchProof, EvmSignature, batch_hash, leaf_hash, merkle_proof, merkle_root, recover_batch_key,
     verify_proof,
@@ -23,7 +25,7 @@ pub use canonical::{DecodeError, decode, encode};
 pub use check::{TaskError, check_task, check_tree, digest, outcome_digest, task_id};
 pub use fraud::{NoProof, SignedHeader, TwoRoots};
 pub use message::{
-    Assign, Delivered, FullLease, Hello, Message, PROTOCOL_VERSION, Query, ReceiptFile, Refusal,
+    Assign, Case, Delivered, FullLease, Hello, Message, PROTOCOL_VERSION, Query, ReceiptFile, Refusal,
     RefusalCode, SignedBatch,
 };
 pub use sign::{Domain, EvmSigner, NodeKey, SignatureError, Signed, verify_node};

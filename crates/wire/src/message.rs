@@ -2,18 +2,19 @@
 //! bytes. The transport authenticates who sent it; what must hold towards third parties is signed.
 
 use ayni_types::{
-    AssignmentId, BatchHeader, Digest, EngineId, Fault, Lease, LeaseId, NodeAddr, NodeSignature,
+    Account, AssignmentId, BatchHeader, Digest, EngineId, Fault, Lease, LeaseId, NodeAddr, NodeSignature,
     Observed, Offer, Outcome, Receipt, Roles, TaskSpec,
 };
 use minicbor::{Decode, Encode};
 
+use crate::backing::Backing;
 use crate::batch::{BatchProof, EvmSignature};
 use crate::fraud::TwoRoots;
 use crate::sign::Signed;
 use crate::voucher::Voucher;
 
 /// What this build speaks.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// Everything one node says to another, blobs aside.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -137,6 +138,26 @@ pub enum Message {
         #[n(0)]
         assignment: AssignmentId,
     },
+    /// A party to a juror: this is what you are to judge.
+    #[n(20)]
+    Case(#[n(0)] Box<Case>),
+}
+
+/// A dispute as a juror must know it to execute the task: what the contract holds only digests of.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Case {
+    /// EIP-155 number of the chain.
+    #[n(0)]
+    pub chain: u64,
+    /// The contract that the dispute is before.
+    #[n(1)]
+    pub disputes: Account,
+    /// Its number there.
+    #[n(2)]
+    pub dispute: u64,
+    /// The receipt in dispute. Its blobs are to be had from the sender.
+    #[n(3)]
+    pub receipt: ReceiptFile,
 }
 
 /// Introduces a node.
@@ -185,6 +206,9 @@ pub struct FullLease {
     /// By the provider.
     #[n(2)]
     pub provider: NodeSignature,
+    /// Stake that stands behind it; `None`: there is none, whatever the lease says.
+    #[n(3)]
+    pub backing: Option<Backing>,
 }
 
 /// Why something was refused.

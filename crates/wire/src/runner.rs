@@ -66,6 +66,10 @@ pub struct RunOrder {
     /// How the artefact was compiled (the runner configures its engine accordingly).
     #[n(1)]
     pub how: CompileHow,
+    /// Report the state at the end, for jurors, who let the fuel run out early:
+    /// [`RunReport::state`].
+    #[n(2)]
+    pub witness: bool,
 }
 
 /// From the runner.
@@ -134,6 +138,9 @@ pub struct RunReport {
     /// CPU milliseconds of the execution, as the runner saw it.
     #[n(5)]
     pub cpu_ms: u64,
+    /// Digest of memories and outputs as they were at the end, if that was asked for.
+    #[n(6)]
+    pub state: Option<Digest>,
 }
 
 /// A range of the output descriptor.

@@ -22,7 +22,7 @@ pub struct ReceiptCheck {
 pub fn verify_receipt(file: &ReceiptFile) -> Vec<ReceiptCheck> {
     let ReceiptFile { version, task, outcome, receipt, proof, header, signature, lease } = file;
     let terms = &lease.lease;
-    let mut checks = Vec::with_capacity(12);
+    let mut checks = Vec::with_capacity(13);
     let mut check = |statement, failure: Option<String>| {
         checks.push(ReceiptCheck { statement, failure });
     };
@@ -87,6 +87,13 @@ pub fn verify_receipt(file: &ReceiptFile) -> Vec<ReceiptCheck> {
     };
     check("the provider signed the lease", signed(terms.provider, &lease.provider));
     check("the requester signed the lease", signed(terms.requester, &lease.requester));
+    let wrong = match &lease.backing {
+        None => None,
+        Some(_) if terms.paid_by.is_none() => Some("the lease names no account".to_owned()),
+        Some(backing) if backing.signer(terms) == Some(terms.batch_key) => None,
+        Some(_) => Some(format!("it is not signed by 0x{}", terms.batch_key)),
+    };
+    check("what backs the lease is signed with its key", wrong);
     checks
 }
 
@@ -185,6 +192,7 @@ mod tests {
                 requester: requester.sign(&message),
                 provider: provider.sign(&message),
                 lease,
+                backing: None,
             },
         }
     }

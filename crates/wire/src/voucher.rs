@@ -37,20 +37,25 @@ impl Voucher {
     }
 }
 
-fn address_word(account: &Account) -> [u8; 32] {
+pub(crate) fn address_word(account: &Account) -> [u8; 32] {
     let mut word = [0; 32];
     word[12..].copy_from_slice(&account.0);
     word
 }
 
 fn typed(ledger: &Ledger, body: &[u8; 32]) -> [u8; 32] {
+    typed_for("x402 Batch Settlement", ledger.chain, &ledger.channels, body)
+}
+
+/// The EIP-712 hash of `body` for a contract of version 1.
+pub(crate) fn typed_for(name: &str, chain: u64, contract: &Account, body: &[u8; 32]) -> [u8; 32] {
     let domain = keccak(&[
         &keccak(&[b"EIP712Domain(string name,string version,uint256 chainId,address \
                     verifyingContract)"]),
-        &keccak(&[b"x402 Batch Settlement"]),
+        &keccak(&[name.as_bytes()]),
         &keccak(&[b"1"]),
-        &word(ledger.chain.into()),
-        &address_word(&ledger.channels),
+        &word(chain.into()),
+        &address_word(contract),
     ]);
     keccak(&[b"\x19\x01", &domain, body])
 }

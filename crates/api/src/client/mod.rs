@@ -18,9 +18,10 @@ use crate::codes;
 use crate::endpoint::{Endpoint, EndpointError, Token};
 use crate::error::{ApiError, ErrorBody, chain};
 use crate::json::{
-    AddTasks, BlobStored, ChannelList, CheckJson, CheckRequest, Doctor, Done, EvidenceList,
+    AddTasks, BlobStored, ChannelList, CheckJson, CheckRequest, DisputeList, Doctor, Done, EvidenceList,
     ExecReport, ExecRequest, Identity, InviteRequest, JobAccepted, JobDetail, JobList, JobRequest,
-    JoinRequest, Joined, MissingReply, MissingRequest, OfferList, PeerList, ProviderStatus, Status,
+    JoinRequest, Joined, MissingReply, MissingRequest, OfferList, PeerList, ProviderStatus, StakeJson,
+    StakeRequest, Status,
     TaskDetail, TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson, Why,
 };
 use crate::limits;
@@ -137,6 +138,30 @@ impl Client {
     #[allow(clippy::missing_errors_doc)]
     pub async fn claim(&self) -> Result<Done, ApiError> {
         self.post_empty("/v1/claims").await
+    }
+
+    /// What the node's account has at stake.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn stake(&self) -> Result<StakeJson, ApiError> {
+        self.get("/v1/stake").await
+    }
+
+    /// Take a step with stake.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn change_stake(&self, request: &StakeRequest) -> Result<StakeJson, ApiError> {
+        self.post("/v1/stake", request).await
+    }
+
+    /// Disputes that the node is a party or a juror of.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn disputes(&self) -> Result<DisputeList, ApiError> {
+        self.get("/v1/disputes").await
+    }
+
+    /// Ask for a larger jury.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn appeal(&self, dispute: u64) -> Result<Done, ApiError> {
+        self.post_empty(&format!("/v1/disputes/{dispute}/appeal")).await
     }
 
     /// Whom the node knows.

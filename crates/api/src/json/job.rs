@@ -1,6 +1,6 @@
 //! Jobs: what is asked, how it goes, what came out.
 
-use ayni_types::{Amount, Digest, JobId, LeaseId, NodeId, TaskId, Verify};
+use ayni_types::{Amount, Digest, Dispute, JobId, LeaseId, NodeId, TaskId, Verify};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -77,6 +77,30 @@ pub struct VerifyJson {
     pub outside_gain: Text<u128>,
     /// Share of providers that is supposed hostile, in millionths.
     pub hostile_ppm: u32,
+    /// Who may judge a wrong result.
+    pub dispute: DisputeJson,
+}
+
+/// Who may judge a wrong result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DisputeJson {
+    /// Nobody: inputs stay between requester and provider, and stake deters nothing.
+    #[default]
+    None,
+    /// A jury that a contract draws: it is shown the task and its inputs.
+    Public,
+}
+
+impl std::str::FromStr for DisputeJson {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self::None),
+            "public" => Ok(Self::Public),
+            _ => Err(format!("`{text}` is neither `public` nor `none`")),
+        }
+    }
 }
 
 impl Default for VerifyJson {
@@ -93,6 +117,10 @@ impl From<&VerifyJson> for Verify {
             quorum: json.quorum,
             gain: Amount(json.outside_gain.0),
             hostile: json.hostile_ppm,
+            dispute: match json.dispute {
+                DisputeJson::None => Dispute::None,
+                DisputeJson::Public => Dispute::Public,
+            },
         }
     }
 }
@@ -105,6 +133,10 @@ impl From<&Verify> for VerifyJson {
             quorum: rule.quorum,
             outside_gain: Text(rule.gain.0),
             hostile_ppm: rule.hostile,
+            dispute: match rule.dispute {
+                Dispute::None => DisputeJson::None,
+                Dispute::Public => DisputeJson::Public,
+            },
         }
     }
 }

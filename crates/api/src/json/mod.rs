@@ -7,6 +7,7 @@
 //! away; new fields may appear at any time.
 
 mod event;
+mod court;
 mod job;
 mod money;
 mod node;
@@ -16,8 +17,9 @@ mod task;
 mod text;
 
 pub use event::{EventJson, EventKind};
+pub use court::{DisputeList, DisputeState, JuryJson, StakeJson, StakeRequest};
 pub use job::{
-    AddTasks, ConfidenceJson, Evidence, EvidenceList, JobAccepted, JobCounts, JobDetail, JobList,
+    AddTasks, ConfidenceJson, DisputeJson, Evidence, EvidenceList, JobAccepted, JobCounts, JobDetail, JobList,
     JobProvider, JobRequest, JobState, JobSummary, Mismatch, TaskDetail, TaskFilter, TaskList,
     TaskRow, TaskState, TasksAdded, Verification, VerifyJson,
 };

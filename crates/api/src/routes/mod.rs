@@ -77,6 +77,9 @@ pub fn router<B: Backend>(backend: Arc<B>, security: Security) -> Router {
         .route("/v1/channels", get(money::list_channels::<B>))
         .route("/v1/channels/{id}/close", post(money::close_channel::<B>))
         .route("/v1/claims", post(money::claim::<B>))
+        .route("/v1/stake", get(money::stake::<B>).post(money::change_stake::<B>))
+        .route("/v1/disputes", get(money::disputes::<B>))
+        .route("/v1/disputes/{id}/appeal", post(money::appeal::<B>))
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&security), require_token));

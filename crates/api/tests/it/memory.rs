@@ -5,9 +5,10 @@ use std::sync::Mutex;
 
 use axum::body::Bytes;
 use ayni_api::json::{
-    BlobStored, ChannelList, CheckJson, ConfidenceJson, Doctor, EventJson, EventKind, EvidenceList,
+    BlobStored, ChannelList, CheckJson, ConfidenceJson, DisputeList, Doctor, EventJson, EventKind, EvidenceList,
     ExecReport, Identity, JobAccepted, JobCounts, JobDetail, JobList, JobRequest, JobState,
-    JobSummary, Joined, NodeAddrJson, OfferList, PeerList, ProviderStatus, Schema, Status,
+    JobSummary, Joined, NodeAddrJson, OfferList, PeerList, ProviderStatus, Schema, StakeJson,
+    StakeRequest, Status,
     TaskDetail, TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyJson, VerifyReport,
     WalletJson, Why,
 };
@@ -58,6 +59,18 @@ impl Backend for Memory {
     }
     async fn claim(&self) -> Result<(), ApiError> {
         Ok(())
+    }
+    async fn stake(&self) -> Result<StakeJson, ApiError> {
+        Err(ApiError::new(codes::WALLET_NONE, "no account is configured"))
+    }
+    async fn change_stake(&self, request: StakeRequest) -> Result<StakeJson, ApiError> {
+        Err(ApiError::new(codes::STAKE_REFUSED, format!("{request:?}")))
+    }
+    async fn disputes(&self) -> Result<DisputeList, ApiError> {
+        Ok(DisputeList { schema: Schema, disputes: vec![] })
+    }
+    async fn appeal(&self, dispute: u64) -> Result<(), ApiError> {
+        Err(ApiError::new(codes::DISPUTE_UNKNOWN, format!("no dispute {dispute}")))
     }
     async fn join_ticket(&self, ticket: String) -> Result<Joined, ApiError> {
         Err(ApiError::new(codes::NET_TICKET, format!("not a join ticket: {ticket}")))

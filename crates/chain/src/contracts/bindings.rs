@@ -34,7 +34,7 @@ mod timelock {
 }
 
 pub use channels::{Channels, IBatchSettlement};
-pub use disputes::{DisputeTerms, Disputes};
+pub use disputes::{DisputeTerms, Disputes, Receipts};
 pub use governor::AyniGovernor;
 pub use registry::Registry;
 pub use timelock::Timelock;

@@ -7,6 +7,8 @@
 //! | `deploy` | puts all of them on a chain |
 //! | `channels` | what the node says to the channels' contract, in the project's own types |
 //! | `authorization` | payments that their payer only signs (EIP-3009) |
+//! | `stake` | the same for the registry |
+//! | `disputes` | the same for disputes |
 //!
 //! Deliberately not here: Solidity (`contracts/` of the repository).
 
@@ -15,6 +17,8 @@ mod authorization;
 mod bindings;
 mod channels;
 mod deploy;
+pub mod disputes;
+pub mod stake;
 
 pub use addresses::{Addresses, AddressesError};
 pub use authorization::{

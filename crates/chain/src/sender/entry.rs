@@ -29,6 +29,12 @@ impl Intent {
         Self { id: id.into(), to: Some(to), value: Amount(0), data }
     }
 
+    /// Wei for an account.
+    #[must_use]
+    pub fn pay(id: impl Into<String>, to: Account, value: Amount) -> Self {
+        Self { id: id.into(), to: Some(to), value, data: Vec::new() }
+    }
+
     /// A new contract.
     #[must_use]
     pub fn deploy(id: impl Into<String>, data: Vec<u8>) -> Self {

@@ -214,7 +214,7 @@ pub enum ChainEvent {
 }
 
 /// How a jury, or a dispute, decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// No majority.
     None,
@@ -224,6 +224,20 @@ pub enum Verdict {
     Overturned,
     /// The engine contradicts itself; nobody is to blame.
     EngineIncident,
+    /// The challenger showed the jury nothing to execute.
+    Withheld,
+}
+
+impl Verdict {
+    /// Every one, in the contract's order.
+    pub const ALL: [Self; 5] =
+        [Self::None, Self::Upheld, Self::Overturned, Self::EngineIncident, Self::Withheld];
+
+    /// Its number in the contract.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self as u8
+    }
 }
 
 /// Why a log is not what the contract writes.
@@ -250,7 +264,7 @@ fn number(value: U256) -> Result<u64, Bad> {
 }
 
 fn verdict(value: u8) -> Result<Verdict, Bad> {
-    [Verdict::None, Verdict::Upheld, Verdict::Overturned, Verdict::EngineIncident]
+    Verdict::ALL
         .get(usize::from(value))
         .copied()
         .ok_or_else(|| format!("{value} is no verdict"))

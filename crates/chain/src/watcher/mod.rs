@@ -128,14 +128,16 @@ impl Watcher {
 
     async fn ask_heads(&mut self, notices: &mut Vec<Notice>) {
         let due = self.endpoints.iter_mut().filter(|endpoint| endpoint.is_due());
-        let alarms = join_all(due.map(async |endpoint| match endpoint.client.head().await {
-            Ok(head) => {
-                endpoint.answered(head);
-                None
+        let asking = due.map(|endpoint| async {
+            match endpoint.client.head().await {
+                Ok(head) => {
+                    endpoint.answered(head);
+                    None
+                }
+                Err(why) => endpoint.failed(why.to_string()),
             }
-            Err(why) => endpoint.failed(why.to_string()),
-        }))
-        .await;
+        });
+        let alarms = join_all(asking.collect::<Vec<_>>()).await;
         notices.extend(alarms.into_iter().flatten().map(Notice::Alarm));
         if let Some(after) = self.terms.stall_after {
             let stalls = self.endpoints.iter_mut().filter_map(|e| e.check_stall(after));
@@ -232,7 +234,9 @@ impl Watcher {
         number: u64,
         notices: &mut Vec<Notice>,
     ) -> Agreed<Option<Link>> {
-        let ask = async |client: &Client| Ok(client.header(number).await?.map(|h| Link::of(&h)));
+        let ask = |client: Client| async move {
+            Ok(client.header(number).await?.map(|h| Link::of(&h)))
+        };
         let differs = |node: String, _: &Option<Link>, said: &Option<Link>| {
             // One that is behind has none yet.
             said.is_some().then_some(Alarm::BlockDiffers { node, block: number })
@@ -249,7 +253,8 @@ impl Watcher {
         notices: &mut Vec<Notice>,
     ) -> Agreed<Vec<Log>> {
         let asked = self.asked.clone();
-        let ask = async |client: &Client| {
+        let ask = |client: Client| async {
+            let client = client;
             let mut logs = client.logs(&asked, from, to).await?;
             logs.sort_by_key(|log| (log.block_number, log.log_index));
             let fits = check_logs(&logs, &asked, from, to, links);
@@ -273,20 +278,20 @@ impl Watcher {
     }
 
     /// Asks all live nodes, and takes what more than half of all nodes say.
-    async fn agree<T: PartialEq + Clone>(
+    async fn agree<T: PartialEq + Clone, F: Future<Output = Result<T, ClientError>>>(
         &mut self,
         (from, to): (u64, u64),
-        ask: impl AsyncFn(&Client) -> Result<T, ClientError>,
+        ask: impl Fn(Client) -> F,
         differs: impl Fn(String, &T, &T) -> Option<Alarm>,
         notices: &mut Vec<Notice>,
     ) -> Agreed<T> {
         let quorum = self.quorum();
         let live: Vec<_> = self.endpoints.iter_mut().filter(|e| e.is_live()).collect();
-        let answers = join_all(live.into_iter().map(async |endpoint| {
-            let answer = ask(&endpoint.client).await;
-            (endpoint, answer)
-        }))
-        .await;
+        let asking = live.into_iter().map(|endpoint| {
+            let answer = ask(endpoint.client.clone());
+            async { (endpoint, answer.await) }
+        });
+        let answers = join_all(asking.collect::<Vec<_>>()).await;
         let mut said = Vec::with_capacity(answers.len());
         let mut alarms = Vec::new();
         for (endpoint, answer) in answers {

@@ -62,8 +62,8 @@ pub(crate) struct LendArgs {
     /// Price per 1,000,000,000 fuel, in the token's smallest unit.
     #[arg(long, value_name = "AMOUNT")]
     pub(crate) price: Option<u128>,
-    /// Stake to reserve for each lease, in the token's smallest unit; only a number until contracts
-    /// hold it [default: 0].
+    /// Stake to reserve for each requester, in the token's smallest unit; `ayni stake add` puts it
+    /// into the registry, and nobody believes what is not there [default: 0].
     #[arg(long, value_name = "AMOUNT")]
     pub(crate) stake: Option<u128>,
     /// Pay that may be held back until a lease's audits are done [default: all of it].
@@ -101,6 +101,16 @@ pub(crate) struct DevArgs {
     /// Pay for real, on a local ledger that is started too (its money is worth nothing outside).
     #[arg(long)]
     pub(crate) paid: bool,
+    /// Stake that each provider has: it reserves a quarter for a requester, and puts a quarter behind a
+    /// seat in the jury. Needs --paid.
+    #[arg(long, value_name = "AMOUNT", requires = "paid")]
+    pub(crate) stake: Option<u128>,
+    /// Instead of a local ledger, use the test chain of this node, such as anvil's. Needs --paid.
+    #[arg(long, value_name = "URL", requires = "paid")]
+    pub(crate) rpc: Option<String>,
+    /// As `ledger` has it.
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub(crate) clock_ahead: Option<PathBuf>,
     /// Let provider N lie in this way, to see how that ends: `2:digit`. Development builds only.
     #[arg(long, value_name = "N:STRATEGY", value_parser = cheat)]
     pub(crate) cheat: Vec<(u32, String)>,

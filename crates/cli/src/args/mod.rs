@@ -11,7 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use daemon::{DaemonArgs, DevArgs, LendArgs, ProvideArgs};
 pub(crate) use job::{FetchArgs, JobCommand, OutputArgs, ShowArgs};
-pub(crate) use money::{ChannelCommand, LedgerArgs, StatementArgs, WalletCommand};
+pub(crate) use money::{
+    ChannelCommand, DisputeCommand, LedgerArgs, StakeCommand, StatementArgs, WalletCommand,
+};
 pub(crate) use run::{ExecArgs, RunArgs, TaskArgs};
 
 /// Run programs on other people's idle machines, and check the answers and the bill yourself.
@@ -99,6 +101,12 @@ pub(crate) enum Command {
     /// Payment channels to providers and from requesters.
     #[command(subcommand)]
     Channel(ChannelCommand),
+    /// What this node's account has at stake.
+    #[command(subcommand)]
+    Stake(StakeCommand),
+    /// Wrong outcomes before a jury.
+    #[command(subcommand)]
+    Dispute(DisputeCommand),
     /// What was billed, paid and is left, to the unit.
     Statement(StatementArgs),
     /// Check a receipt, step by step.

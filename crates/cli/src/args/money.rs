@@ -33,6 +33,51 @@ pub(crate) enum ChannelCommand {
     Claim,
 }
 
+/// What to do with stake.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum StakeCommand {
+    /// Show what the account has at stake.
+    Show,
+    /// Add to it, in the token's smallest unit.
+    Add {
+        /// How much.
+        #[arg(value_name = "AMOUNT")]
+        amount: u128,
+    },
+    /// Take a seat in the jury with so much of it behind it; 0 leaves. A juror executes what others
+    /// dispute, and is paid for being right.
+    Jury {
+        /// How much in all.
+        #[arg(value_name = "AMOUNT")]
+        weight: u128,
+    },
+    /// Ask some of it back; it may be taken after the registry's delay.
+    Leave {
+        /// How much.
+        #[arg(value_name = "AMOUNT")]
+        amount: u128,
+    },
+    /// Take what was asked back, when its time has come.
+    Take,
+}
+
+/// What to do with disputes. Jobs with `--dispute public` bring them by themselves.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum DisputeCommand {
+    /// Disputes that this node is a party or a juror of.
+    List,
+    /// One of them.
+    Show {
+        /// Its number.
+        id: u64,
+    },
+    /// Ask for a larger jury, at the price of a bond.
+    Appeal {
+        /// The dispute's number.
+        id: u64,
+    },
+}
+
 /// Options of `statement`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StatementArgs {
@@ -53,6 +98,16 @@ pub(crate) struct LedgerArgs {
     /// Give this account a million of test money, once; may be given several times.
     #[arg(long, value_name = "ACCOUNT")]
     pub(crate) grant: Vec<Account>,
+    /// Run no ledger, but put the contracts on the test chain of this node, such as anvil's, and give
+    /// test money there. Gas comes from an account of that node's own, or is waited for.
+    #[arg(long, value_name = "URL", conflicts_with = "listen")]
+    pub(crate) rpc: Option<String>,
+    /// EIP-155 number of that chain.
+    #[arg(long, value_name = "NUMBER", default_value_t = 31_337, requires = "rpc")]
+    pub(crate) chain: u64,
+    /// A file with seconds that the ledger's clock is ahead, for tests of what takes days.
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub(crate) clock_ahead: Option<PathBuf>,
     /// End when the process that started this one is gone.
     #[arg(long, hide = true)]
     pub(crate) exit_with_parent: bool,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ayni_api::json::DisputeJson;
 use ayni_types::JobId;
 use clap::Args;
 
@@ -98,6 +99,10 @@ pub(crate) struct RunArgs {
     /// Share of providers to suppose hostile [default: 20%].
     #[arg(long, value_name = "SHARE", value_parser = quantity::rate_ppm, help_heading = "Verification")]
     pub(crate) hostile: Option<u32>,
+    /// Who may judge a wrong outcome: `public` lets a jury see task and inputs, so that stake of
+    /// providers saves audits and pays for lies [default: none].
+    #[arg(long, value_name = "WHO", help_heading = "Verification")]
+    pub(crate) dispute: Option<DisputeJson>,
     /// Own cores take part as if they were a provider.
     #[arg(long, help_heading = "Job")]
     pub(crate) home_cores: bool,

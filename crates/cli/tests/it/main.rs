@@ -2,6 +2,7 @@
 //!
 //! One binary, because each that links costs much. `network` starts networks by `ayni dev`.
 
+mod disputes;
 mod faults;
 mod hostile;
 mod jobs;

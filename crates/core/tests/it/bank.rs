@@ -18,6 +18,8 @@ pub(crate) struct Bank {
     /// More or less than at the beginning.
     pub(crate) balances: BTreeMap<Account, i128>,
     pub(crate) steps: Vec<String>,
+    /// For requesters, by the only provider with stake.
+    pub(crate) reserved: BTreeMap<Account, Amount>,
     deposits: BTreeSet<(ChannelId, u32)>,
     watchers: BTreeMap<ChannelId, BTreeSet<usize>>,
     now: Time,
@@ -29,6 +31,7 @@ pub(crate) fn ledger() -> Ledger {
 
 pub(crate) fn wallet() -> Wallet {
     Wallet {
+        disputes: Account([0xdd; 20]),
         ledger: ledger(),
         token: TOKEN,
         account: Account([0xaa; 20]),

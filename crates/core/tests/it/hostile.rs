@@ -102,6 +102,7 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
             lease: terms,
             requester: signature,
             provider: signature,
+            backing: None,
         }),
         6 => Message::LeaseRefuse {
             lease,
@@ -145,7 +146,12 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
         17 => Message::AuditSeed { lease, seed: Digest([n; 32]) },
         18 => {
             let signed = SignedHeader { header, signature: EvmSignature([n; 65]) };
-            let lease = FullLease { lease: terms, requester: signature, provider: signature };
+            let lease = FullLease {
+                lease: terms,
+                requester: signature,
+                provider: signature,
+                backing: None,
+            };
             Message::TwoRoots(Box::new(TwoRoots { lease, first: signed, second: signed }))
         }
         _ => Message::Pong { dead: vec![lease; n as usize] },

@@ -1,8 +1,8 @@
 //! The audit rule in the core: rates, audits at home and elsewhere, quorums, seeds and proofs.
 
-use ayni_core::{Command, Core, JobState, Purpose};
-use ayni_types::{Amount, Fault, JobId, Lease, NodeId, Outcome, TaskSpec, Verify};
-use ayni_wire::{EvmSigner, Message, NodeKey, Signed, SignedHeader, TwoRoots, batch_hash, digest};
+use ayni_core::{Accusation, Command, Core, JobState, Purpose};
+use ayni_types::{Amount, Dispute, Fault, JobId, Lease, NodeId, Outcome, TaskSpec, Verify};
+use ayni_wire::{EvmSigner, Message, NodeKey, Signed, SignedHeader, TwoRoots, batch_hash, digest, verify_receipt};
 
 use crate::stage::{Stage, honest, job, outcome};
 
@@ -60,6 +60,39 @@ fn a_declared_gain_and_too_little_stake_buy_more_audits() {
     let view = stage.actors[0].core.job(JOB).expect("there");
     // 2 · 10.7 / (1 + 10 + pay held): all of the first ten, then about eight of ten.
     assert!((16..=20).contains(&view.audits.agreed), "{:?}", view.audits);
+}
+
+#[test]
+fn stake_saves_audits_only_where_a_jury_can_take_it() {
+    let audits = |stake, dispute| {
+        let mut stage = Stage::staked(stake, &[("ann", honest)]);
+        let gain = Amount(100_000);
+        stage.command(0, submit(40, Verify { gain, dispute, ..Verify::default() }));
+        stage.pass(60_000);
+        let core = &stage.actors[0].core;
+        assert_eq!(core.job(JOB).expect("there").counts.accepted, 40);
+        core.job(JOB).expect("there").audits.agreed
+    };
+    // A hundred prices of gain: everything is looked at, unless as much is at risk many times over.
+    assert_eq!(audits(0, Dispute::Public), 40);
+    assert_eq!(audits(10_000_000, Dispute::None), 40, "nobody may judge it");
+    assert!(audits(10_000_000, Dispute::Public) <= 6);
+}
+
+#[test]
+fn a_lie_backed_by_stake_is_told_once_with_what_a_contract_needs() {
+    let mut stage = Stage::staked(10_000_000, &[("ann", lies), ("ben", honest)]);
+    let rule = Verify { rate: Some(1_000_000), dispute: Dispute::Public, ..Verify::default() };
+    stage.command(0, submit(6, rule));
+    stage.pass(60_000);
+    let told = stage.actors[0].core.accusations();
+    let [Accusation::WrongOutcome { receipt, found }] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert_ne!(receipt.receipt.outcome, *found);
+    let backing = receipt.lease.backing.expect("it is backed");
+    assert_eq!(backing.signer(&receipt.lease.lease), Some(receipt.lease.lease.batch_key));
+    assert!(verify_receipt(receipt).iter().all(|check| check.failure.is_none()));
 }
 
 #[test]

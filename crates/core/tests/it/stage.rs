@@ -44,6 +44,8 @@ pub(crate) struct Stage {
     home_slots: u32,
     /// Providers are paid, and let so much be held back.
     paid: Option<Amount>,
+    /// What providers reserve.
+    pub(crate) stake: Amount,
     /// Higher vouchers get lost.
     pub(crate) mute_vouchers_above: Option<u128>,
     pub(crate) bank: Bank,
@@ -125,7 +127,21 @@ impl Stage {
         Self::with(1, Some(Amount(hold_back)), providers)
     }
 
+    /// Paid, with so much stake reserved by each provider.
+    pub(crate) fn staked(stake: u128, providers: &[(&'static str, Script)]) -> Self {
+        Self::new_with(1, Some(Amount(0)), Amount(stake), providers)
+    }
+
     fn with(home_slots: u32, paid: Option<Amount>, providers: &[(&'static str, Script)]) -> Self {
+        Self::new_with(home_slots, paid, Amount(0), providers)
+    }
+
+    fn new_with(
+        home_slots: u32,
+        paid: Option<Amount>,
+        stake: Amount,
+        providers: &[(&'static str, Script)],
+    ) -> Self {
         let now = Time(1_000_000);
         let mut stage = Self {
             now,
@@ -139,6 +155,7 @@ impl Stage {
             commands: 0,
             home_slots,
             paid,
+            stake,
             mute_vouchers_above: None,
             bank: Bank::default(),
         };
@@ -170,7 +187,8 @@ impl Stage {
                 walls: Vec::new(),
                 build: build.clone(),
                 region: None,
-                stake: Amount(0),
+                stake: self.stake,
+                disputes: self.paid.map(|_| bank::wallet().disputes),
                 hold_back: self.paid.unwrap_or(Amount(u128::MAX)),
                 payment: self.paid.map(|_| bank::payment(number)),
             }),
@@ -351,6 +369,16 @@ impl Stage {
                 let events = self.bank.step(at, paid_by, step, self.now);
                 self.queue.extend(events);
             }
+            Effect::Reserve { requester, amount, .. } => {
+                self.bank.reserved.insert(requester, amount);
+            }
+            Effect::WatchStake(stake) => {
+                let reserved = self.bank.reserved.get(&stake.requester).copied();
+                let at_risk = reserved.unwrap_or_default();
+                let until = self.now.after_ms(7 * 86_400_000);
+                self.queue.push_back((at, Event::StakeSeen { stake, at_risk, until }));
+            }
+            Effect::Case { from, .. } => self.lines.push(format!("{name} has a case of {from}")),
             Effect::Connect(_) | Effect::CancelFetch(_) | Effect::CloseSlot(_) => {}
             Effect::Kill(run) => {
                 self.lines.push(format!("{name} kills {run:?}"));

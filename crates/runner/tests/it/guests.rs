@@ -45,8 +45,30 @@ pub fn run_bytes(
     });
     assert_eq!(ends[0], ends[1], "optimised against plain");
     assert_eq!(ends[0], ends[2], "optimised against baseline");
+    if let Ok(ran) = &ends[0] {
+        witnesses(&mut runner, program, &task, &blobs, ran.outcome.fuel);
+    }
     let [first, ..] = ends;
     first
+}
+
+/// Wherever the fuel runs out, every way of compiling stands in the same state.
+fn witnesses(runner: &mut Runner, program: &[u8], task: &TaskSpec, blobs: &Blobs, used: Fuel) {
+    let artefacts = EVERY_WAY.map(|how| runner.compile(program, how).expect("a valid program"));
+    for at in [0, used.0 / 3, used.0 / 2, used.0.saturating_sub(1)] {
+        if at >= used.0 {
+            continue;
+        }
+        let mut task = task.clone();
+        task.limits.fuel = Fuel(at);
+        let states = EVERY_WAY.iter().zip(&artefacts).map(|(how, artefact)| {
+            let ran = runner.witness(&task, *how, artefact, blobs);
+            (ran.outcome.end, ran.state.expect("asked for"))
+        });
+        let states: Vec<_> = states.collect();
+        assert!(states.iter().all(|state| *state == states[0]), "at {at} of {used}: {states:?}");
+        assert!(matches!(states[0].0, End::Exhausted(_)), "{at} of {used}");
+    }
 }
 
 /// A guest in text with WASI's imports before it and helpers behind it.

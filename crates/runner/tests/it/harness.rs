@@ -38,6 +38,7 @@ pub struct Ran {
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
     pub files: Vec<(String, Vec<u8>)>,
+    pub state: Option<Digest>,
 }
 
 impl Ran {
@@ -102,7 +103,29 @@ impl Runner {
         artefact: &File,
         blobs: &Blobs,
     ) -> Result<Ran, Fault> {
-        let order = holding(&ayni_wire::encode(&RunOrder { task: task.clone(), how }));
+        self.run_order(&RunOrder { task: task.clone(), how, witness: false }, artefact, blobs)
+    }
+
+    /// The state in which the task runs out of fuel, beside how it ended.
+    #[allow(dead_code)]
+    pub fn witness(
+        &mut self,
+        task: &TaskSpec,
+        how: CompileHow,
+        artefact: &File,
+        blobs: &Blobs,
+    ) -> Ran {
+        self.run_order(&RunOrder { task: task.clone(), how, witness: true }, artefact, blobs)
+            .expect("it runs")
+    }
+
+    fn run_order(
+        &mut self,
+        order: &RunOrder,
+        artefact: &File,
+        blobs: &Blobs,
+    ) -> Result<Ran, Fault> {
+        let order = holding(&ayni_wire::encode(order));
         let output = holding(&[]);
         self.send(&Request::Run, &[order.as_fd(), artefact.as_fd(), output.as_fd()]);
         loop {
@@ -208,5 +231,5 @@ fn collect(output: &File, at: Section) -> Ran {
             .map(|(path, b)| OutFile { path: path.clone(), blob: blob(b) })
             .collect(),
     };
-    Ran { outcome, stdout, stderr, files }
+    Ran { outcome, stdout, stderr, files, state: report.state }
 }

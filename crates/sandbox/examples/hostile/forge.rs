@@ -19,6 +19,7 @@ fn honest() -> RunReport {
         stderr: Section::default(),
         files: Vec::new(),
         cpu_ms: u64::MAX,
+        state: None,
     }
 }
 

@@ -149,6 +149,7 @@ pub(crate) fn finish(output: &File, text: &str) {
         stderr: Section::default(),
         files: Vec::new(),
         cpu_ms: 0,
+        state: None,
     };
     report_as(output, text, &report);
 }

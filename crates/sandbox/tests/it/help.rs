@@ -118,6 +118,7 @@ pub(crate) fn order() -> RunOrder {
             blind: None,
         },
         how: CompileHow::Optimised,
+        witness: false,
     }
 }
 

@@ -187,5 +187,5 @@ pub(super) fn lease() -> FullLease {
         paid_by: None,
     };
     let none = NodeSignature([0; 64]);
-    FullLease { lease, requester: none, provider: none }
+    FullLease { lease, requester: none, provider: none, backing: None }
 }

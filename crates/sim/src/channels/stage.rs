@@ -107,11 +107,13 @@ fn config(at: usize, small: u8, held: u8) -> Config {
             build: build.clone(),
             region: None,
             stake: Amount(0),
+            disputes: None,
             hold_back: Amount(hold_back(held)),
             payment: Some(payment),
         }),
         home: HomeConfig { slots: u32::from(!provides), memory_bytes: 1 << 30, build },
         wallet: (!provides).then(|| Wallet {
+                disputes: Account([0xdd; 20]),
             ledger: ledger(),
             token: TOKEN,
             account: account(at),
@@ -247,6 +249,9 @@ impl Stage {
             }
             Effect::Chain { paid_by, step } => self.wants(at, which, paid_by, step),
             Effect::Connect(_)
+            | Effect::Reserve { .. }
+            | Effect::WatchStake(_)
+            | Effect::Case { .. }
             | Effect::CancelFetch(_)
             | Effect::CloseSlot(_)
             | Effect::Freeze(_)

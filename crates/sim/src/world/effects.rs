@@ -29,7 +29,11 @@ impl World {
                     self.schedule(1, at, Happening::RunEnds { run, result });
                 }
             }
-            Effect::CancelFetch(_) | Effect::CloseSlot(_) => {}
+            Effect::CancelFetch(_)
+            | Effect::CloseSlot(_)
+            | Effect::Reserve { .. }
+            | Effect::Case { .. } => {}
+            Effect::WatchStake(stake) => self.stake_asked(at, stake),
             Effect::WatchChannel(paid_by) => self.watch(at, paid_by),
             Effect::Chain { paid_by, step } => self.chain_step(at, paid_by, step),
             Effect::Freeze(frozen) => self.nodes[at].frozen = frozen,

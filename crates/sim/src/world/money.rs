@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ayni_core::{ChainStep, Command, Event, Seal as _, Seen, Wallet};
+use ayni_core::{ChainStep, Command, Event, Seal as _, Seen, StakeOf, Wallet};
 use ayni_types::{Account, Amount, ChannelId, NodeId, PaidBy, Payment, Time};
 use ayni_wire::{Message, channel_id, voucher_hash};
 
@@ -16,6 +16,8 @@ use crate::knobs::{Knobs, size};
 use crate::prng::Prng;
 use crate::seal::SimSeal;
 
+/// The contract that would judge disputes.
+pub(super) const DISPUTES: Account = Account([0xd1; 20]);
 /// What every requester has at the beginning.
 const WEALTH: u128 = 1_000_000_000_000;
 /// After the withdrawal's delay, so much more may pass until everybody's money is home: refused and
@@ -71,6 +73,7 @@ pub(super) fn account(at: usize) -> Account {
 /// What a requester pays with.
 pub(super) fn wallet(knobs: &Knobs, at: usize) -> Option<Wallet> {
     (knobs.paid > 0).then(|| Wallet {
+        disputes: DISPUTES,
         ledger: ledger(),
         token: TOKEN,
         account: account(at),
@@ -111,6 +114,12 @@ pub(super) fn money(knobs: &Knobs) -> Option<Box<Money>> {
 
 impl World {
     // --- a node and its endpoint ---
+
+    /// Every reservation is there at once: disputes are not part of the model, what stake deters is.
+    pub(super) fn stake_asked(&mut self, at: usize, stake: StakeOf) {
+        let (at_risk, until) = (Amount(self.knobs.stake.into()), Time(u64::MAX));
+        self.handle(at, Event::StakeSeen { stake, at_risk, until });
+    }
 
     pub(super) fn watch(&mut self, at: usize, paid_by: PaidBy) {
         let channel = channel_id(&paid_by.ledger, &paid_by.terms);

@@ -2,7 +2,7 @@
 
 use ayni_core::{Config, HomeConfig, JobSpec, ProviderConfig, Tuning};
 use ayni_types::{
-    Amount, EngineBuild, EngineId, Fuel, JobId, Limits, NodeAddr, NodeId, Price, Roles, TaskSpec,
+    Amount, Dispute, EngineBuild, EngineId, Fuel, JobId, Limits, NodeAddr, NodeId, Price, Roles, TaskSpec,
     Verify,
 };
 use ayni_wire::digest;
@@ -62,6 +62,7 @@ fn config(
             build: build.clone(),
             region: None,
             stake: Amount(u128::from(knobs.stake)),
+            disputes: (knobs.paid > 0).then_some(money::DISPUTES),
             hold_back: Amount(u128::from(knobs.hold_back)),
             payment: money::payment(knobs, at),
         }),
@@ -144,6 +145,7 @@ fn verify(knobs: &Knobs) -> Verify {
         error: (knobs.error_ppm > 0).then(|| ppm(knobs.error_ppm)),
         quorum: ppm(knobs.quorum.max(1)),
         gain: Amount(u128::from(knobs.gain)),
+        dispute: if knobs.paid > 0 { Dispute::Public } else { Dispute::None },
         ..Verify::default()
     }
 }

@@ -114,7 +114,12 @@ pub(crate) const LEASE: Shape = Of(&[
 ]);
 
 /// A lease with both signatures.
-pub(crate) const FULL_LEASE: Shape = Of(&[("lease", LEASE), ("requester", One), ("provider", One)]);
+pub(crate) const FULL_LEASE: Shape = Of(&[
+    ("lease", LEASE),
+    ("requester", One),
+    ("provider", One),
+    ("backing", Of(&[("disputes", One), ("signature", One)])),
+]);
 
 /// A receipt.
 pub(crate) const RECEIPT: Shape = Of(&[

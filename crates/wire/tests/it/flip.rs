@@ -29,7 +29,9 @@ fn lease(bytes: &[u8]) -> Result<Vec<String>, DecodeError> {
         let error = verify_node(*node, &message, signature).err()?;
         Some(format!("{who}: {error}"))
     });
-    Ok(failed.collect())
+    let unbacked = full.backing.filter(|b| b.signer(&full.lease) != Some(full.lease.batch_key));
+    let unbacked = unbacked.map(|_| "backing: not signed by the batch key".to_owned());
+    Ok(failed.chain(unbacked).collect())
 }
 
 fn offer(bytes: &[u8]) -> Result<Vec<String>, DecodeError> {
@@ -126,8 +128,10 @@ fn a_batch_with_one_bit_flipped_is_refused_by_name() {
     insta::assert_snapshot!(walk(&encode(&sample::batch(3)), &BATCH, batch, &[]));
 }
 
-/// Whom a provider worked for does not matter to its fraud: the requester's signature is not asked.
-const BESIDE_FRAUD: &[&str] = &["lease.requester"];
+/// Whom a provider worked for, and what it risked, does not matter to its fraud: neither the
+/// requester's signature nor the backing is asked.
+const BESIDE_FRAUD: &[&str] =
+    &["lease.requester", "lease.backing.disputes", "lease.backing.signature"];
 
 #[test]
 fn a_proof_of_fraud_with_one_bit_flipped_proves_nothing() {

@@ -8,7 +8,7 @@ use ayni_types::{
     Roles, TaskSpec, Time, TrapCode, Tree, TreeEntry, Wall,
 };
 use ayni_wire::{
-    Assign, Delivered, EvmSigner, FullLease, Hello, Message, NodeKey, PROTOCOL_VERSION, Query,
+    Assign, Backing, Case, Delivered, EvmSigner, FullLease, Hello, Message, NodeKey, PROTOCOL_VERSION, Query,
     ReceiptFile, Refusal, RefusalCode, Signed, SignedBatch, SignedHeader, Ticket, TwoRoots,
     Voucher, batch_hash, channel_id, digest, leaf_hash, merkle_proof, merkle_root, outcome_digest,
     task_id,
@@ -230,7 +230,11 @@ pub(crate) fn payer_key() -> EvmSigner {
 pub(crate) fn full_lease() -> FullLease {
     let lease = lease();
     let message = Signed::message(&lease);
-    FullLease { requester: requester().sign(&message), provider: provider().sign(&message), lease }
+    let disputes = Account([0x44; 20]);
+    let hash = Backing::hash(&lease, &disputes).expect("it is paid");
+    let backing = Some(Backing { disputes, signature: batch_signer().sign(&hash) });
+    let (requester, provider) = (requester().sign(&message), provider().sign(&message));
+    FullLease { requester, provider, lease, backing }
 }
 
 /// A batch of `count` receipts for [`task`] and [`outcome`].
@@ -279,6 +283,12 @@ pub(crate) fn receipt_file(count: u32, index: u32) -> ReceiptFile {
         signature,
         lease: full_lease(),
     }
+}
+
+/// A dispute, as a juror is told of it.
+pub(crate) fn case() -> Case {
+    let disputes = Account([0x44; 20]);
+    Case { chain: 31_337, disputes, dispute: 7, receipt: receipt_file(3, 1) }
 }
 
 /// Two roots for one batch number: proof of fraud.
@@ -366,5 +376,6 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ("two roots", Message::TwoRoots(Box::new(two_roots()))),
         ("voucher", Message::Voucher(voucher())),
         ("compiling", Message::Compiling { assignment }),
+        ("case", Message::Case(Box::new(case()))),
     ]
 }
