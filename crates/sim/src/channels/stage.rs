@@ -113,7 +113,7 @@ fn config(at: usize, small: u8, held: u8) -> Config {
         }),
         home: HomeConfig { slots: u32::from(!provides), memory_bytes: 1 << 30, build },
         wallet: (!provides).then(|| Wallet {
-                disputes: Account([0xdd; 20]),
+            disputes: Account([0xdd; 20]),
             ledger: ledger(),
             token: TOKEN,
             account: account(at),

@@ -2,8 +2,8 @@
 
 use ayni_core::{Config, HomeConfig, JobSpec, ProviderConfig, Tuning};
 use ayni_types::{
-    Amount, Dispute, EngineBuild, EngineId, Fuel, JobId, Limits, NodeAddr, NodeId, Price, Roles, TaskSpec,
-    Verify,
+    Amount, Dispute, EngineBuild, EngineId, Fuel, JobId, Limits, NodeAddr, NodeId, Price, Roles,
+    TaskSpec, Verify,
 };
 use ayni_wire::digest;
 
