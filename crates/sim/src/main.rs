@@ -91,6 +91,9 @@ enum Action {
         /// The seed of the first episode; an episode that breaks a promise is named by its own.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Only write the episode of that seed down, in words.
+        #[arg(long, conflicts_with = "traces")]
+        write: bool,
         /// Into this folder: what became of every step on the chain, for a real contract to be asked.
         #[arg(long, value_name = "DIR")]
         traces: Option<PathBuf>,
@@ -206,7 +209,11 @@ fn main() -> anyhow::Result<()> {
         Action::Rule { seeds, providers, calibration } => {
             rule(seeds, providers, calibration.as_deref())?
         }
-        Action::Channels { actions, seed, traces, every } => match traces {
+        Action::Channels { seed, write: true, .. } => {
+            print!("{}", ayni_sim::channels::written(&ayni_sim::channels::bytes_of(seed)));
+            false
+        }
+        Action::Channels { actions, seed, traces, every, .. } => match traces {
             None => channels(&ayni_sim::channels::run(seed, actions), seed),
             Some(folder) => traced(actions, seed, &folder, every)?,
         },

@@ -1,4 +1,5 @@
-//! What a byte means. Kinds that move work along are drawn often, disasters seldom.
+//! What a byte means. Kinds that move work along are drawn often, disasters seldom. The weights add up
+//! to 256, so that each has as many bytes as it says.
 
 macro_rules! actions {
     ($($(#[doc = $doc:literal])* $action:ident $name:literal $weight:literal,)*) => {
@@ -24,9 +25,9 @@ macro_rules! actions {
 
 actions! {
     /// The next message of a wire arrives.
-    Deliver "deliver" 60,
+    Deliver "deliver" 54,
     /// All messages of a wire arrive.
-    DeliverAll "deliver all" 40,
+    DeliverAll "deliver all" 34,
     /// The next message of a wire is lost, and the wire stays.
     Drop "drop a message" 2,
     /// A wire breaks; what is on it is lost.
@@ -71,6 +72,12 @@ actions! {
 }
 
 impl Action {
+    /// The action of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.name() == name)
+    }
+
     /// The action of a byte.
     #[must_use]
     pub fn of(byte: u8) -> Self {
@@ -91,7 +98,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_action_has_a_byte() {
+    fn every_action_has_as_many_bytes_as_its_weight() {
+        assert_eq!(Action::WEIGHTS.iter().sum::<u32>(), 256);
         for action in Action::ALL {
             assert!((0..=255).any(|byte| Action::of(byte) == *action), "{action:?}");
         }
