@@ -57,6 +57,8 @@ pub(crate) struct Totals {
     pub(crate) tasks: u64,
     pub(crate) fuel: u64,
     pub(crate) earned: Amount,
+    /// Time that slots were busy, compiling included, as observed here.
+    pub(crate) busy_ms: u64,
 }
 
 /// A batch whose lease is over.
@@ -280,6 +282,7 @@ impl Core {
             stake: lent.stake,
             hold_back: lent.hold_back,
             payment: lent.payment,
+            energy: lent.energy,
         };
         let signature = self.seal.sign_node(&Signed::message(&offer));
         let sequence = offer.sequence;
@@ -1110,6 +1113,9 @@ impl Core {
             totals.tasks += 1;
             totals.fuel = totals.fuel.saturating_add(receipt.fuel.0);
             totals.earned = Amount(totals.earned.0.saturating_add(receipt.price.0));
+            let seen = &receipt.observed;
+            let busy_ms = seen.wall_ms.saturating_add(seen.compile_ms);
+            totals.busy_ms = totals.busy_ms.saturating_add(busy_ms);
         }
         if recovering
             && let Some((requester, until)) = provider.past.get(&batch.header.lease).copied()

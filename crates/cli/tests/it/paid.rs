@@ -85,7 +85,8 @@ fn work_is_paid_to_the_unit_and_goes_on_while_the_ledger_stands_still() {
     let quote: Value = serde_json::from_str(&quote).expect("JSON");
     assert_eq!(quote["providers"].as_array().expect("a list").len(), 2, "{quote}");
     assert_eq!(quote["task"]["basis"], "measured");
-    let least = amount(&quote["budget_least"]) - 1;
+    // Leases of the first job may still be there, and have had the program.
+    let least = amount(&quote["budget_least"]) / 2;
     let (code, _, stderr) = job(&["run", "--budget", &least.to_string()], FOURTH);
     assert_eq!(code, Some(5), "{stderr}");
     assert_eq!(amount(&network.job(FOURTH)["billed"]), 0);

@@ -65,6 +65,7 @@ fn config(
             stake: Amount(u128::from(knobs.stake)),
             hold_back: Amount(u128::from(knobs.hold_back)),
             payment: money::payment(knobs, at),
+            energy: None,
         }),
         home: HomeConfig {
             slots: if provides { 0 } else { u32::try_from(knobs.home_slots).unwrap_or(1) },
