@@ -2,8 +2,8 @@
 
 use ayni_core::{Config, HomeConfig, JobSpec, ProviderConfig, Tuning};
 use ayni_types::{
-    Amount, EngineBuild, EngineId, Fuel, JobId, Limits, NodeAddr, NodeId, Price, Roles, TaskSpec,
-    Verify,
+    Amount, BlobRef, EngineBuild, EngineId, Fuel, JobId, Limits, NodeAddr, NodeId, Price, Roles,
+    TaskSpec, Verify,
 };
 use ayni_wire::digest;
 
@@ -132,13 +132,19 @@ pub(super) fn clients(knobs: &Knobs, nodes: &mut [Node]) -> Vec<Client> {
                 home: knobs.home > 0,
                 nondeterministic: false,
                 price_max: None,
-                budget: None,
-                sizes: Vec::new(),
+                budget: (knobs.budget > 0).then(|| Amount(knobs.budget.into())),
+                sizes: sizes(knobs, &tasks),
             },
             tasks,
         });
     }
     clients
+}
+
+/// Lengths of all that the tasks read, those too that are added later; as long as `runner` says.
+fn sizes(knobs: &Knobs, tasks: &[TaskSpec]) -> Vec<BlobRef> {
+    let read = tasks.iter().flat_map(runner::inputs).map(|digest| BlobRef { digest, size: 1_000 });
+    if knobs.budget > 0 { read.collect() } else { Vec::new() }
 }
 
 fn verify(knobs: &Knobs) -> Verify {
