@@ -57,7 +57,7 @@ pub(crate) struct Totals {
     pub(crate) tasks: u64,
     pub(crate) fuel: u64,
     pub(crate) earned: Amount,
-    /// Time that slots were busy, compiling included, as observed here.
+    /// Processor time of what was executed, and the time that compiling took, as observed here.
     pub(crate) busy_ms: u64,
 }
 
@@ -1114,7 +1114,8 @@ impl Core {
             totals.fuel = totals.fuel.saturating_add(receipt.fuel.0);
             totals.earned = Amount(totals.earned.0.saturating_add(receipt.price.0));
             let seen = &receipt.observed;
-            let busy_ms = seen.wall_ms.saturating_add(seen.compile_ms);
+            // A slot that waits for a processor draws nothing.
+            let busy_ms = seen.cpu_ms.saturating_add(seen.compile_ms);
             totals.busy_ms = totals.busy_ms.saturating_add(busy_ms);
         }
         if recovering

@@ -346,7 +346,7 @@ pub struct TotalsView {
     pub fuel: Fuel,
     /// Price.
     pub earned: Amount,
-    /// Time that slots were busy, compiling included, in milliseconds.
+    /// Processor time of that, and the time that compiling took, in milliseconds.
     pub busy_ms: u64,
 }
 

@@ -30,7 +30,7 @@ pub struct ProviderStatus {
     /// Earned since it started, in the token's smallest unit.
     #[schema(value_type = String)]
     pub earned: Text<u128>,
-    /// Time that slots were busy with that, compiling included, in milliseconds.
+    /// Processor time of that, and the time that compiling took, in milliseconds.
     pub busy_ms: u64,
     /// What that took by the owner's figures, if they are set.
     pub power: Option<PowerJson>,

@@ -150,6 +150,15 @@ fn what_work_takes_is_added_up_for_those_who_declare_it() {
 }
 
 #[test]
+fn a_provider_knows_how_long_it_was_busy_after_a_restart_too() {
+    let mut stage = stage(1, &[("ann", honest)]);
+    run(&mut stage, 1, 10, None);
+    assert_eq!(stage.actors[1].core.provider().totals.busy_ms, 10 * 5);
+    stage.restart(1);
+    assert_eq!(stage.actors[1].core.provider().totals.busy_ms, 10 * 5);
+}
+
+#[test]
 fn deposits_are_asked_once_and_only_for_what_channels_lack() {
     let mut stage = Stage::paid(0, &[("ann", honest)]);
     let small = QuoteAsk { output_bytes: Some(0), ..ask(2) };

@@ -348,7 +348,7 @@ impl Stage {
                 }
                 let result = (self.actors[at].script)(&task, purpose).map(|outcome| Ran {
                     outcome,
-                    observed: Observed::default(),
+                    observed: Observed { wall_ms: 50, cpu_ms: 5, ..Observed::default() },
                     code_bytes: self.bytes.0,
                     data_bytes: self.bytes.1,
                 });
