@@ -8,7 +8,8 @@ use ayni_api::{ApiError, Client};
 use crate::args::{Cli, Command};
 use crate::ui::Ui;
 use crate::{
-    check, court, daemon, dev, docs, exec, gov, home, job, money, new, node, quote, run, verify,
+    check, court, daemon, dev, docs, exec, gov, home, job, money, new, node, quote, run, shop,
+    verify,
 };
 
 /// Does what the command line says.
@@ -42,6 +43,11 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
         }
         Command::Dispute(command) => {
             done(court::dispute(&daemon::ensure(&home()?).await?, command, ui).await)
+        }
+        Command::X402 { settings } => {
+            let home = home()?;
+            shop::run(&settings, &home, daemon::ensure(&home).await?, ui).await?;
+            Ok(ExitCode::from(exit::OK))
         }
         Command::Gov(command) => {
             gov::run(command, &home()?, ui).await?;

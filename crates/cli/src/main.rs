@@ -28,6 +28,7 @@ mod progress;
 mod quantity;
 mod quote;
 mod run;
+mod shop;
 mod sureness;
 mod table;
 mod template;

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use ayni_api::codes::exit;
-use ayni_api::json::{ChannelJson, ChannelList, Side, WalletJson};
+use ayni_api::json::{ChannelJson, ChannelList, PowerJson, Side, WalletJson};
 use ayni_api::{ApiError, Client};
 use ayni_types::Account;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::args::{ChannelCommand, LedgerArgs, StatementArgs, WalletCommand};
-use crate::quantity::show_exact;
+use crate::quantity::{show_energy, show_exact, show_mass};
 use crate::table::{facts, table};
 use crate::ui::{Ui, escape};
 
@@ -266,19 +266,56 @@ pub(crate) async fn statement(
     };
     let spent = sum(Side::Payer, |c| c.owed.0);
     let earned = sum(Side::Payee, |c| c.owed.0);
+    // Who lends nothing has no such figures.
+    let power = client.provider().await.ok().and_then(|provider| provider.power);
+    let net = power.map(|power| net_of(earned, power.cost.0));
     let value = json!({
         "schema": 1, "lines": lines, "spent": spent.to_string(), "earned": earned.to_string(),
+        "power": power, "earned_less_electricity": net,
     });
     ui.show(&value, |_| {
         let claimed = sum(Side::Payee, |c| c.claimed.0);
         let taken = sum(Side::Payer, |c| c.claimed.0);
-        facts(&[
+        let mut lines = vec![
             ("spent", format!("{} ({} of it claimed)", tokens(spent), tokens(taken))),
             ("earned", format!("{} ({} of it claimed)", tokens(earned), tokens(claimed))),
             ("written off", tokens(sum(Side::Payee, |c| c.lost.0))),
-        ]) + &channels_text(&list)
+        ];
+        if let Some((power, net)) = power.zip(net.as_deref()) {
+            lines.extend(power_lines(&power, net));
+        }
+        facts(&lines) + &channels_text(&list)
     });
     Ok(())
+}
+
+/// Earnings less what electricity cost, to the unit.
+fn net_of(earned: u128, cost: u128) -> String {
+    match earned.checked_sub(cost) {
+        Some(net) => net.to_string(),
+        None => format!("-{}", cost - earned),
+    }
+}
+
+/// What work took, by the owner's own figures.
+fn power_lines(power: &PowerJson, net: &str) -> Vec<(&'static str, String)> {
+    let (sign, digits) = net.strip_prefix('-').map_or(("", net), |digits| ("-", digits));
+    let net = digits.parse().map_or_else(|_| net.to_owned(), tokens);
+    vec![
+        (
+            "electricity",
+            format!(
+                "{} ({}, by the figures in [energy])",
+                tokens(power.cost.0),
+                show_energy(power.millijoules.0)
+            ),
+        ),
+        ("left of it", format!("{sign}{net}")),
+        (
+            "emissions",
+            format!("{} CO2e (declared, not verified)", show_mass(power.micrograms_co2.0)),
+        ),
+    ]
 }
 
 /// `ayni ledger`: serves until it is told to stop.
@@ -324,6 +361,13 @@ pub(crate) async fn ledger(args: LedgerArgs, ui: &Ui) -> anyhow::Result<ExitCode
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn electricity_may_cost_more_than_was_earned() {
+        for (earned, cost, net) in [(5, 3, "2"), (3, 3, "0"), (3, 5, "-2")] {
+            assert_eq!(net_of(earned, cost), net);
+        }
+    }
 
     #[test]
     fn tokens_are_shown_to_the_unit() {

@@ -141,6 +141,20 @@ pub(crate) fn show_count(count: u64) -> String {
     format!("{shown:.1}{}", units[at])
 }
 
+/// Electricity for people, from millijoules: `3.6 Wh`.
+#[allow(clippy::cast_precision_loss)] // for people
+pub(crate) fn show_energy(millijoules: u128) -> String {
+    let hours = millijoules as f64 / 3_600_000.0;
+    if hours < 1_000.0 { format!("{hours:.3} Wh") } else { format!("{:.3} kWh", hours / 1_000.0) }
+}
+
+/// A mass for people, from micrograms: `3.6 g`.
+#[allow(clippy::cast_precision_loss)] // for people
+pub(crate) fn show_mass(micrograms: u128) -> String {
+    let grams = micrograms as f64 / 1_000_000.0;
+    if grams < 1_000.0 { format!("{grams:.3} g") } else { format!("{:.3} kg", grams / 1_000.0) }
+}
+
 /// A whole number with its thousands apart: `1,234,567`.
 pub(crate) fn show_exact(value: u128) -> String {
     let digits = value.to_string();
@@ -223,6 +237,10 @@ mod tests {
             show_bytes(3 << 29),
             show_count(9_999),
             show_count(12_345_678),
+            show_energy(36_000_000),
+            show_energy(9_000_000_000),
+            show_mass(3_600_000),
+            show_mass(1_500_000_000),
             show_exact(1_234_567),
             show_ms(850),
             show_ms(12_345),
@@ -236,6 +254,10 @@ mod tests {
                 "1.5 GiB",
                 "9999",
                 "12.3 M",
+                "10.000 Wh",
+                "2.500 kWh",
+                "3.600 g",
+                "1.500 kg",
                 "1,234,567",
                 "850 ms",
                 "12.3 s",

@@ -16,7 +16,7 @@ use crate::daemon;
 use crate::expand::{Planned, expand};
 use crate::inputs::{self, Plan};
 use crate::progress::Progress;
-use crate::quantity::{show_bytes, show_count, show_exact};
+use crate::quantity::{show_bytes, show_count, show_energy, show_exact, show_mass};
 use crate::table::{facts, plural, table};
 use crate::ui::{Ui, escape};
 
@@ -175,6 +175,17 @@ fn text(shown: &Quote, plan: &Plan) -> String {
     if quote.deposits.0 > 0 {
         let deposits = show_exact(quote.deposits.0);
         lines.push(("deposits", format!("{deposits} into channels; what is left comes back")));
+    }
+    if quote.declared_tasks > 0 {
+        lines.push((
+            "emissions",
+            format!(
+                "{} CO2e, {} for {} (declared by their providers, not verified)",
+                show_mass(quote.co2_micrograms.0),
+                show_energy(quote.energy_millijoules.0),
+                plural(quote.declared_tasks, "task")
+            ),
+        ));
     }
     if quote.quorum_lacks > 0 {
         lines.push(("quorum", format!("{} providers are missing for it", quote.quorum_lacks)));

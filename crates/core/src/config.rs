@@ -2,7 +2,9 @@
 //!
 //! Deliberately not here: parsing (the node crate does that) and anything that changes later.
 
-use ayni_types::{Account, Amount, EngineBuild, Ledger, NodeAddr, Payment, Price, Roles, Walls};
+use ayni_types::{
+    Account, Amount, Energy, EngineBuild, Ledger, NodeAddr, Payment, Price, Roles, Walls,
+};
 
 /// Everything that is fixed while a core lives.
 #[derive(Debug, Clone)]
@@ -52,6 +54,8 @@ pub struct ProviderConfig {
     pub hold_back: Amount,
     /// How it is paid; `None`: its prices are counted and never paid.
     pub payment: Option<Payment>,
+    /// What it says that its work takes.
+    pub energy: Option<Energy>,
 }
 
 /// What a requester pays with. The keys are elsewhere.

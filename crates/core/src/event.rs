@@ -114,6 +114,8 @@ pub struct Ran {
 pub struct CommandId(pub u64);
 
 /// What an owner may ask.
+// As for events: moved once, never kept in numbers.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Run a job. Submitting the same job id again is answered as the first time, and applied once.

@@ -12,7 +12,7 @@ use ayni_wire::{DecodeError, FullLease, SignedBatch, TwoRoots, Voucher, encode};
 use minicbor::{Decode, Encode};
 
 /// The only version this build writes or reads.
-pub const JOURNAL_VERSION: u8 = 3;
+pub const JOURNAL_VERSION: u8 = 4;
 
 /// Tasks per [`Record::TasksAdded`], so that no record grows with its job.
 pub(crate) const TASKS_PER_RECORD: usize = 256;

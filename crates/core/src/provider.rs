@@ -57,6 +57,8 @@ pub(crate) struct Totals {
     pub(crate) tasks: u64,
     pub(crate) fuel: u64,
     pub(crate) earned: Amount,
+    /// Processor time of what was executed, and the time that compiling took, as observed here.
+    pub(crate) busy_ms: u64,
 }
 
 /// A batch whose lease is over.
@@ -280,6 +282,7 @@ impl Core {
             stake: lent.stake,
             hold_back: lent.hold_back,
             payment: lent.payment,
+            energy: lent.energy,
         };
         let signature = self.seal.sign_node(&Signed::message(&offer));
         let sequence = offer.sequence;
@@ -1113,6 +1116,10 @@ impl Core {
             totals.tasks += 1;
             totals.fuel = totals.fuel.saturating_add(receipt.fuel.0);
             totals.earned = Amount(totals.earned.0.saturating_add(receipt.price.0));
+            let seen = &receipt.observed;
+            // A slot that waits for a processor draws nothing.
+            let busy_ms = seen.cpu_ms.saturating_add(seen.compile_ms);
+            totals.busy_ms = totals.busy_ms.saturating_add(busy_ms);
         }
         if recovering
             && let Some((requester, until)) = provider.past.get(&batch.header.lease).copied()

@@ -55,12 +55,18 @@ pub struct QuoteView {
     pub audits: u64,
     /// They are made by own cores, and cost time instead of money.
     pub audits_at_home: bool,
-    /// With less no task could begin.
+    /// With less no task could begin under a new lease.
     pub budget_least: Amount,
     /// With this it ends if it costs what is expected: the last task's worst case still fits.
     pub budget_expected: Amount,
     /// To be paid into channels before it begins or while it runs.
     pub deposits: Amount,
+    /// What the tasks of those would take who declare it, in millijoules; not verified.
+    pub energy_mj: u128,
+    /// And put into the air, in micrograms of CO2 equivalent; not verified.
+    pub co2_ug: u128,
+    /// Tasks of providers that declare it.
+    pub declared_tasks: u64,
     /// Fewer providers than the quorum needs would be used.
     pub quorum_lacks: u32,
 }
@@ -202,6 +208,7 @@ impl Core {
             view.expected.add(&cost);
             rate_most = rate_most.max(provider.audit_ppm);
             (provider.channel, provider.deposit) = self.deposit_for(provider);
+            self.add_energy(ask, provider, &mut view);
             view.deposits.0 = view.deposits.0.saturating_add(provider.deposit.0);
         }
         view.worst = times(&worst_task, executions);
@@ -307,6 +314,19 @@ impl Core {
             rate = u32::try_from(u64::from(rate) * u64::from(WHOLE) / honest).unwrap_or(WHOLE);
         }
         rate.min(WHOLE)
+    }
+
+    /// What a provider says that its tasks would take, at the speed that it says it has.
+    fn add_energy(&self, ask: &QuoteAsk, provider: &QuoteProvider, view: &mut QuoteView) {
+        let Some(offer) = self.offers.get(&provider.node).map(|k| &k.signed.body) else { return };
+        let Some(energy) = offer.energy else { return };
+        let fuel = ask.fuel.unwrap_or(ask.limits.fuel).0.min(ask.limits.fuel.0);
+        let busy_ms = u128::from(fuel) * u128::from(provider.tasks) * 1_000;
+        let busy_ms = busy_ms / u128::from(offer.fuel_per_second.max(1));
+        let millijoules = energy.millijoules(u64::try_from(busy_ms).unwrap_or(u64::MAX));
+        view.energy_mj = view.energy_mj.saturating_add(millijoules);
+        view.co2_ug = view.co2_ug.saturating_add(energy.micrograms(millijoules));
+        view.declared_tasks = view.declared_tasks.saturating_add(provider.tasks);
     }
 
     /// Whether a provider can be paid now, and what its channel would be topped up by.

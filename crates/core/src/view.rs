@@ -346,6 +346,8 @@ pub struct TotalsView {
     pub fuel: Fuel,
     /// Price.
     pub earned: Amount,
+    /// Processor time of that, and the time that compiling took, in milliseconds.
+    pub busy_ms: u64,
 }
 
 /// Another node.
@@ -573,6 +575,7 @@ impl Core {
                 tasks: provider.totals.tasks,
                 fuel: Fuel(provider.totals.fuel),
                 earned: provider.totals.earned,
+                busy_ms: provider.totals.busy_ms,
             },
             batches_unacknowledged: count(unacked + provider.stale.len()),
         }

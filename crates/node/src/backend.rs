@@ -150,6 +150,8 @@ impl NodeBackend {
             tasks_done: view.totals.tasks,
             fuel: Text(view.totals.fuel.0),
             earned: Text(view.totals.earned.0),
+            busy_ms: view.totals.busy_ms,
+            power: provide.power.map(|power| convert::power_json(&power, view.totals.busy_ms)),
             walls: sandbox.walls().iter().map(ToString::to_string).collect(),
             walls_missing: missing.collect(),
             build: sandbox.build().version.clone(),

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ayni_types::{Account, Amount, IdError, Price};
+use ayni_types::{Account, Amount, Energy, IdError, Price};
 use serde::Deserialize;
 
 /// Most that full load may add to a price, in hundredths.
@@ -44,6 +44,8 @@ pub struct Layer {
     pub price_per_gigafuel: Option<u128>,
     /// What is asked, and how it follows the load.
     pub price: Option<PriceLayer>,
+    /// What work takes from the grid, as the owner declares it.
+    pub energy: Option<EnergyLayer>,
     /// Stake reserved for each lease, in the token's smallest unit. Only a number until contracts
     /// hold it.
     pub stake: Option<u128>,
@@ -75,6 +77,22 @@ pub struct PriceLayer {
     pub per_data_mebibyte: Option<u128>,
     /// So many hundredths more while all slots are leased; in between by a straight line.
     pub busy_percent: Option<u32>,
+}
+
+/// The table `[energy]`: what a provider's owner declares. Nobody verifies it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnergyLayer {
+    /// Power that one busy slot draws; or both of the next two.
+    pub watts_per_slot: Option<u32>,
+    /// Power of the whole machine at rest.
+    pub watts_idle: Option<u32>,
+    /// Power of the whole machine with all slots busy.
+    pub watts_busy: Option<u32>,
+    /// What a kilowatt-hour costs here, in the token's smallest unit.
+    pub price_per_kwh: Option<u128>,
+    /// Greenhouse gas for a kilowatt-hour, in grams of CO2 equivalent.
+    pub grams_co2_per_kwh: Option<u32>,
 }
 
 /// The table `[pay]`. Paths are relative to the home.
@@ -169,6 +187,7 @@ impl Layer {
             disk: self.disk.or(below.disk),
             price_per_gigafuel: self.price_per_gigafuel.or(below.price_per_gigafuel),
             price: self.price.or(below.price),
+            energy: self.energy.or(below.energy),
             stake: self.stake.or(below.stake),
             hold_back: self.hold_back.or(below.hold_back),
             region: self.region.or(below.region),
@@ -299,10 +318,53 @@ pub struct Provide {
     pub stake: Amount,
     /// Pay that may be held back.
     pub hold_back: Amount,
+    /// What its work takes, if its owner declares it.
+    pub power: Option<Power>,
     /// Country code.
     pub region: Option<String>,
     /// Work on battery too.
     pub on_battery: bool,
+}
+
+/// What work takes, as its owner declares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Power {
+    /// What offers say.
+    pub energy: Energy,
+    /// What the owner pays for a kilowatt-hour.
+    pub price_per_kwh: Amount,
+}
+
+impl Power {
+    fn new(layer: &EnergyLayer, slots: u32) -> Result<Self, ConfigError> {
+        let wrong = |name, value: String, why: &str| {
+            Err(ConfigError::Value { name, value, why: why.to_owned() })
+        };
+        let milliwatts = match (layer.watts_per_slot, layer.watts_idle, layer.watts_busy) {
+            (Some(watts), None, None) => u64::from(watts) * 1_000,
+            (None, Some(idle), Some(busy)) if busy >= idle => {
+                u64::from(busy - idle) * 1_000 / u64::from(slots.max(1))
+            }
+            (None, Some(idle), Some(busy)) => {
+                let why = format!("a busy machine draws no less than an idle one ({idle} W)");
+                return wrong("energy.watts_busy", busy.to_string(), &why);
+            }
+            (slot, ..) => {
+                let given = slot.map_or("…".to_owned(), |watts| watts.to_string());
+                let why = "give it alone, or watts_idle and watts_busy of the whole machine";
+                return wrong("energy.watts_per_slot", given, why);
+            }
+        };
+        let Ok(slot_milliwatts) = u32::try_from(milliwatts) else {
+            let why = "more than a machine can draw";
+            return wrong("energy", format!("{} W a slot", milliwatts / 1_000), why);
+        };
+        let grams_per_kwh = layer.grams_co2_per_kwh.unwrap_or(0);
+        Ok(Self {
+            energy: Energy { slot_milliwatts, grams_per_kwh },
+            price_per_kwh: Amount(layer.price_per_kwh.unwrap_or(0)),
+        })
+    }
 }
 
 /// What this machine has.
@@ -391,6 +453,7 @@ impl Config {
                     // Where prices are only counted, all of them may be.
                     if layer.pay.is_some() { 0 } else { u128::MAX }
                 })),
+                power: layer.energy.map(|energy| Power::new(&energy, slots)).transpose()?,
                 region: layer.region,
                 on_battery: layer.on_battery.unwrap_or(false),
             })
@@ -496,6 +559,8 @@ mod tests {
             ("cpu = 3", "unknown field `cpu`"),
             ("provide = true\n[price]\nbusy_percent = 20_000", "price.busy_percent = `20000`"),
             ("[price]\nper_giga = 1", "unknown field `per_giga`"),
+            ("provide = true\n[energy]\nwatts_idle = 5", "energy.watts_per_slot"),
+            ("provide = true\n[energy]\nwatts_idle = 5\nwatts_busy = 4", "energy.watts_busy = `4`"),
             (PAY, "pay.account = `0x12`"),
             (
                 &PAY.replace("0x12", GOOD).replace("withdraw_delay_s = 90", "step_max = 0"),
@@ -519,6 +584,18 @@ mod tests {
             let price = provide.price;
             assert_eq!((price.per_gigafuel, price.per_code_mebibyte), (Amount(fuel), Amount(100)));
             assert_eq!((price.per_data_mebibyte, provide.busy_percent), (Amount(0), 50));
+        }
+    }
+
+    #[test]
+    fn a_slots_power_is_given_or_follows_from_the_whole_machine() {
+        for (text, milliwatts) in
+            [("watts_per_slot = 9", 9_000), ("watts_idle = 20\nwatts_busy = 50", 7_500)]
+        {
+            let toml = format!("provide = true\n[energy]\ngrams_co2_per_kwh = 210\n{text}");
+            let power = config(&toml).unwrap().provide.unwrap().power.unwrap();
+            let energy = Energy { slot_milliwatts: milliwatts, grams_per_kwh: 210 };
+            assert_eq!(power, Power { energy, price_per_kwh: Amount(0) });
         }
     }
 

@@ -3,8 +3,8 @@
 use ayni_api::json::{
     ChannelJson, ConfidenceJson, CostJson, DisputeState, EventJson, EventKind, Evidence, FaultJson,
     JobCounts, JobDetail, JobProvider, JobState, JobSummary, JuryJson, Mismatch, ObservedJson,
-    OutcomeJson, PauseReasonJson, QuoteJson, QuoteProviderJson, QuoteRequest, QuoteUnusable,
-    Schema, Side, StakeJson, TaskRow, TaskState, Text, Verification, VerifyJson,
+    OutcomeJson, PauseReasonJson, PowerJson, QuoteJson, QuoteProviderJson, QuoteRequest,
+    QuoteUnusable, Schema, Side, StakeJson, TaskRow, TaskState, Text, Verification, VerifyJson,
 };
 use ayni_core as core;
 use ayni_court::{Call, Verdict};
@@ -12,6 +12,7 @@ use ayni_types::{Account, Fault, Fuel, NodeId, Price, Verify};
 use ayni_wire::{ReceiptFile, outcome_digest};
 
 use crate::bank::Staked;
+use crate::config::Power;
 use crate::news::Numbered;
 
 pub(crate) fn job_summary(job: &core::JobView) -> JobSummary {
@@ -223,6 +224,20 @@ pub(crate) fn channel_json(view: core::ChannelView) -> ChannelJson {
     }
 }
 
+/// What busy slots took, by their owner's figures.
+pub(crate) fn power_json(power: &Power, busy_ms: u64) -> PowerJson {
+    let millijoules = power.energy.millijoules(busy_ms);
+    // A kilowatt-hour is 3.6 × 10^9 millijoules.
+    let cost = millijoules.saturating_mul(power.price_per_kwh.0).div_ceil(3_600_000_000);
+    PowerJson {
+        declared: power.energy.into(),
+        price_per_kwh: Text(power.price_per_kwh.0),
+        millijoules: Text(millijoules),
+        cost: Text(cost),
+        micrograms_co2: Text(power.energy.micrograms(millijoules)),
+    }
+}
+
 /// What is asked of the core.
 pub(crate) fn quote_ask(request: &QuoteRequest) -> core::QuoteAsk {
     core::QuoteAsk {
@@ -277,6 +292,9 @@ pub(crate) fn quote_json(quote: core::QuoteView) -> QuoteJson {
         budget_least: Text(quote.budget_least.0),
         budget_expected: Text(quote.budget_expected.0),
         deposits: Text(quote.deposits.0),
+        energy_millijoules: Text(quote.energy_mj),
+        co2_micrograms: Text(quote.co2_ug),
+        declared_tasks: quote.declared_tasks,
         quorum_lacks: quote.quorum_lacks,
         providers: quote.providers.into_iter().map(provider).collect(),
         unusable: quote.unusable.into_iter().map(unusable).collect(),

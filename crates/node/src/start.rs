@@ -397,6 +397,7 @@ fn core_config(
             build: build.clone(),
             region: provide.region.clone(),
             payment: config.pay.as_ref().zip(bank).map(|(pay, bank)| bank.payment(pay)),
+            energy: provide.power.map(|power| power.energy),
         }),
         home: HomeConfig { slots: config.home_cpus, memory_bytes: config.home_memory_bytes, build },
         wallet: config.pay.as_ref().zip(bank).map(|(pay, bank)| bank.wallet(pay)),

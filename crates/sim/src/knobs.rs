@@ -161,6 +161,8 @@ knobs! {
     tx_late_percent,
     /// Percent of steps that the chain gets twice.
     tx_twice_percent,
+    /// What each job may be billed at most; 0 sets no limit.
+    budget,
 }
 
 impl Knobs {

@@ -100,6 +100,20 @@ impl Knobs {
         knobs
     }
 
+    /// The same world, where jobs have a budget: too small for anything, for some, or for all.
+    #[must_use]
+    pub fn budgeted(seed: u64) -> Self {
+        let mut knobs = Self::draw(seed);
+        let mut p = Prng::new(seed, "budget");
+        // A task costs up to 30,000 by its limits, and a tenth of that.
+        knobs.budget = match p.below(4) {
+            0 => p.between(1, 40_000),
+            1 | 2 => p.between(40_000, 400_000),
+            _ => 100_000_000,
+        };
+        knobs
+    }
+
     fn draw_money(&mut self, p: &mut Prng) {
         self.paid = 1;
         // A task costs up to 2,600; some steps are smaller than that, and some hold many tasks.

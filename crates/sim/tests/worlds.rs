@@ -10,6 +10,8 @@ use ayni_sim::{Knobs, Report, run_seed, run_world};
 const SEEDS: u64 = 1_500;
 /// Worlds with pay on every run of the tests.
 const PAID_SEEDS: u64 = 300;
+/// Worlds where jobs have a budget on every run of the tests.
+const BUDGET_SEEDS: u64 = 400;
 /// Long worlds on every run of the tests.
 const LONG_SEEDS: u64 = 30;
 /// Of them, so many are run twice.
@@ -43,6 +45,16 @@ fn no_promise_is_broken_in_worlds_with_pay() {
     assert!(harvest.accepted > 10_000, "{} tasks accepted", harvest.accepted);
     assert!(harvest.claimed > 1_000_000, "{} claimed", harvest.claimed);
     assert!(harvest.reorganised > 100, "{} reorganisations", harvest.reorganised);
+}
+
+#[test]
+fn no_promise_is_broken_in_worlds_with_budgets() {
+    let world = |seed| run_world(Knobs::budgeted(seed), Options::default());
+    let harvest = worlds(0..BUDGET_SEEDS, world);
+    assert_whole(&harvest);
+    assert!(harvest.accepted > 5_000, "{} tasks accepted", harvest.accepted);
+    assert!(harvest.failed > 3_000, "{} tasks failed", harvest.failed);
+    assert!(harvest.mismatches > 20, "{} lies found", harvest.mismatches);
 }
 
 #[test]

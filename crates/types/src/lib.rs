@@ -19,7 +19,7 @@ pub use id::{
     AssignmentId, BatchKey, ChannelId, Digest, IdError, JobId, LeaseId, NodeAddr, NodeId,
     NodeSignature, TaskId,
 };
-pub use market::{EngineBuild, Lease, Offer, Price, Roles, Wall, Walls};
+pub use market::{Energy, EngineBuild, Lease, Offer, Price, Roles, Wall, Walls};
 pub use money::{Account, ChannelFunds, ChannelTerms, Ledger, PaidBy, Payment, Withdrawal};
 pub use outcome::{
     BlobRef, End, Exhausted, Fault, FaultKind, Observed, OutFile, Outcome, TrapCode,

@@ -113,6 +113,32 @@ impl fmt::Display for Wall {
 /// The walls that stand, sorted.
 pub type Walls = Vec<Wall>;
 
+/// What an owner says that work takes from the grid and puts into the air. Nobody can verify it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Energy {
+    /// Power that one busy slot draws, in milliwatts.
+    #[n(0)]
+    pub slot_milliwatts: u32,
+    /// Greenhouse gas for a kilowatt-hour of its electricity, in grams of CO2 equivalent.
+    #[n(1)]
+    pub grams_per_kwh: u32,
+}
+
+impl Energy {
+    /// What one slot takes in a time, in millijoules.
+    #[must_use]
+    pub fn millijoules(&self, busy_ms: u64) -> u128 {
+        u128::from(self.slot_milliwatts) * u128::from(busy_ms) / 1_000
+    }
+
+    /// Greenhouse gas for so much electricity, in micrograms of CO2 equivalent.
+    #[must_use]
+    pub fn micrograms(&self, millijoules: u128) -> u128 {
+        // A kilowatt-hour is 3.6 × 10^9 millijoules, a gram 10^6 micrograms.
+        millijoules.saturating_mul(self.grams_per_kwh.into()) / 3_600
+    }
+}
+
 /// A provider's statement of what it has and asks. Signed and expiring.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Offer {
@@ -173,6 +199,9 @@ pub struct Offer {
     /// How it is paid; `None`: its prices are counted and never paid.
     #[n(18)]
     pub payment: Option<Payment>,
+    /// What it says that its work takes; not verified.
+    #[n(19)]
+    pub energy: Option<Energy>,
 }
 
 /// An agreement between two nodes on prices and limits, signed by both. It serves all jobs of its
@@ -236,6 +265,17 @@ pub struct Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn energy_is_counted_in_integers() {
+        let energy = Energy { slot_milliwatts: 10_000, grams_per_kwh: 360 };
+        // Ten watts for an hour: 0.01 kWh, 3.6 g.
+        let millijoules = energy.millijoules(3_600_000);
+        assert_eq!(millijoules, 36_000_000);
+        assert_eq!(energy.micrograms(millijoules), 3_600_000);
+        let most = Energy { slot_milliwatts: u32::MAX, grams_per_kwh: u32::MAX };
+        assert!(most.micrograms(most.millijoules(u64::MAX)) > 0);
+    }
 
     #[test]
     fn price_rounds_each_part_up_and_saturates() {

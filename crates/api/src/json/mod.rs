@@ -26,12 +26,12 @@ pub use job::{
 };
 pub use money::{ChannelJson, ChannelList, Side, WalletJson};
 pub use node::{
-    BlobStored, Check, CheckLevel, Doctor, Done, Identity, InviteRequest, JoinRequest, Joined,
-    MissingReply, MissingRequest, NodeAddrJson, OfferJson, OfferList, Peer, PeerList, RolesJson,
-    Status, TicketJson, Warning, Why, WhyReason,
+    BlobStored, Check, CheckLevel, Doctor, Done, EnergyJson, Identity, InviteRequest, JoinRequest,
+    Joined, MissingReply, MissingRequest, NodeAddrJson, OfferJson, OfferList, Peer, PeerList,
+    RolesJson, Status, TicketJson, Warning, Why, WhyReason,
 };
 pub use program::{CheckJson, CheckRequest, ExecReport, ExecRequest, VerifyReport, VerifyStep};
-pub use provider::{Lending, PauseReasonJson, ProviderState, ProviderStatus, SlotJson};
+pub use provider::{Lending, PauseReasonJson, PowerJson, ProviderState, ProviderStatus, SlotJson};
 pub use quote::{CostJson, QuoteJson, QuoteProviderJson, QuoteRequest, QuoteUnusable};
 pub use task::{
     BlobJson, EndJson, FaultJson, LimitsJson, MountJson, MountKindJson, ObservedJson, OutFileJson,

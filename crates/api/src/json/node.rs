@@ -1,6 +1,6 @@
 //! The node itself, whom it knows, and what it finds wrong.
 
-use ayni_types::{Digest, JobId, NodeAddr, NodeId, Offer, Roles};
+use ayni_types::{Digest, Energy, JobId, NodeAddr, NodeId, Offer, Roles};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -222,6 +222,21 @@ pub struct OfferList {
     pub offers: Vec<OfferJson>,
 }
 
+/// What an owner says that work takes. Nobody can verify it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EnergyJson {
+    /// Power that one busy slot draws, in milliwatts.
+    pub slot_milliwatts: u32,
+    /// Greenhouse gas for a kilowatt-hour of its electricity, in grams of CO2 equivalent.
+    pub grams_co2_per_kwh: u32,
+}
+
+impl From<Energy> for EnergyJson {
+    fn from(energy: Energy) -> Self {
+        Self { slot_milliwatts: energy.slot_milliwatts, grams_co2_per_kwh: energy.grams_per_kwh }
+    }
+}
+
 /// What one provider has and asks. All of it is its own statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OfferJson {
@@ -252,6 +267,8 @@ pub struct OfferJson {
     pub walls: Vec<String>,
     /// Where it says it is.
     pub region: Option<String>,
+    /// What it says that its work takes: declared by its owner, not verified.
+    pub energy: Option<EnergyJson>,
     /// When the offer was made.
     pub issued_ms: u64,
     /// When it ends.
@@ -273,6 +290,7 @@ impl From<&Offer> for OfferJson {
             price: offer.price.into(),
             walls: offer.walls.iter().map(ToString::to_string).collect(),
             region: offer.region.clone(),
+            energy: offer.energy.map(EnergyJson::from),
             issued_ms: offer.issued.0,
             expires_ms: offer.expires.0,
         }

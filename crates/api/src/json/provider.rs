@@ -4,7 +4,7 @@ use ayni_types::{NodeId, TaskId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{PriceJson, Schema, Text};
+use super::{EnergyJson, PriceJson, Schema, Text};
 
 /// What this node lends, and how that goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -30,12 +30,35 @@ pub struct ProviderStatus {
     /// Earned since it started, in the token's smallest unit.
     #[schema(value_type = String)]
     pub earned: Text<u128>,
+    /// Processor time of that, and the time that compiling took, in milliseconds.
+    pub busy_ms: u64,
+    /// What that took by the owner's figures, if they are set.
+    pub power: Option<PowerJson>,
     /// Walls that stand around the runner.
     pub walls: Vec<String>,
     /// Walls that are missing, and why.
     pub walls_missing: Vec<String>,
     /// Engine build.
     pub build: String,
+}
+
+/// Electricity and emissions by the owner's own figures: declared, not verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PowerJson {
+    /// What offers say.
+    pub declared: EnergyJson,
+    /// What the owner pays for a kilowatt-hour, in the token's smallest unit.
+    #[schema(value_type = String)]
+    pub price_per_kwh: Text<u128>,
+    /// Electricity, in millijoules.
+    #[schema(value_type = String)]
+    pub millijoules: Text<u128>,
+    /// Its price, in the token's smallest unit.
+    #[schema(value_type = String)]
+    pub cost: Text<u128>,
+    /// Greenhouse gas, in micrograms of CO2 equivalent.
+    #[schema(value_type = String)]
+    pub micrograms_co2: Text<u128>,
 }
 
 /// Whether it takes work.

@@ -75,7 +75,7 @@ pub struct QuoteJson {
     pub audits: u64,
     /// They are made by own cores, and cost time instead of money.
     pub audits_at_home: bool,
-    /// With a smaller budget no task could begin.
+    /// With a smaller budget no task could begin under a new lease.
     #[schema(value_type = String)]
     pub budget_least: Text<u128>,
     /// With this budget the job ends if it costs what is expected.
@@ -84,6 +84,14 @@ pub struct QuoteJson {
     /// To be paid into channels before it begins or while it runs; what is left can be taken back.
     #[schema(value_type = String)]
     pub deposits: Text<u128>,
+    /// What the tasks of those would take who declare it, in millijoules; not verified.
+    #[schema(value_type = String)]
+    pub energy_millijoules: Text<u128>,
+    /// And put into the air, in micrograms of CO2 equivalent; not verified.
+    #[schema(value_type = String)]
+    pub co2_micrograms: Text<u128>,
+    /// Tasks of providers that declare it.
+    pub declared_tasks: u64,
     /// So many providers are missing for the quorum.
     pub quorum_lacks: u32,
 }

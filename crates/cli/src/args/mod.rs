@@ -113,6 +113,12 @@ pub(crate) enum Command {
     /// Votes on the contracts' parameters.
     #[command(subcommand)]
     Gov(GovCommand),
+    /// Sell runs over HTTP to any x402 client, for what this node runs: a public door, opt-in.
+    X402 {
+        /// What is sold, for how much and where (docs/x402.md).
+        #[arg(value_name = "SETTINGS")]
+        settings: PathBuf,
+    },
     /// What was billed, paid and is left, to the unit.
     Statement(StatementArgs),
     /// Check a receipt, step by step.

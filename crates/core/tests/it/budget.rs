@@ -1,8 +1,13 @@
 //! Jobs with a budget: never billed more, whatever providers do, and never left hanging.
 
 use ayni_core::{Command, JobSpec, JobState, JobView, Purpose};
-use ayni_types::{Amount, BlobRef, Fault, FaultKind, JobId, Outcome, Price, TaskSpec};
-use ayni_wire::digest;
+use ayni_types::{
+    Amount, AssignmentId, BatchHeader, BlobRef, Fault, FaultKind, Fuel, JobId, Outcome, Price,
+    Receipt, TaskSpec,
+};
+use ayni_wire::{
+    EvmSigner, Message, SignedBatch, batch_hash, digest, leaf_hash, merkle_root, task_id,
+};
 
 use crate::stage::{Script, Stage, fault, honest, job, never, outcome};
 
@@ -163,6 +168,62 @@ fn bills_for_bytes_that_nobody_gave_are_refused() {
             let said = stage.take(&["ann lost"]);
             assert!(said.contains("bytes of"), "{said}");
         }
+    }
+}
+
+fn stuck_on_three(task: &TaskSpec, purpose: Purpose) -> Result<Outcome, Fault> {
+    if task.args == ["3"] { never(task, purpose) } else { honest(task, purpose) }
+}
+
+#[test]
+fn work_given_up_is_billed_within_its_worst_case_and_no_code_twice() {
+    // Fuel, code and data of the bill for the one that was given up; what it adds, if it is taken.
+    for (fuel, code, data, adds) in [
+        (1_000_000, 0, 10, Some(COST)),
+        (10_000_000, 0, 256 << 20, Some(WORST)),
+        (1_000_000, 100, 10, None),
+        (10_000_001, 0, 10, None),
+        (1_000_000, 0, (256 << 20) + 1, None),
+    ] {
+        let mut stage = Stage::new(&[("ann", stuck_on_three)]);
+        let mut spec = job(1, &["a", "3"]);
+        spec.budget = Some(Amount(100_000));
+        spec.sizes = vec![BlobRef { digest: digest(b"program"), size: 100 }];
+        stage.command(0, Command::SubmitJob(spec));
+        stage.pass(1_000);
+        let file = stage.actors[0].core.receipt(JOB, 0).expect("it is accepted");
+        assert_eq!(file.receipt.code_bytes, 100, "the program was billed");
+        let (lease, ann) = (file.lease.lease.id, stage.actors[1].id);
+        stage.command(0, Command::CancelJob { job: JOB });
+        assert_eq!(view(&stage, JOB).reserved, Amount(WORST));
+        let assignment = AssignmentId { lease, number: 1 - file.receipt.assignment };
+        let fault = Fault { kind: FaultKind::Cancelled, detail: String::new() };
+        stage.says(ann, 0, Message::Faulted { assignment, fault });
+        let before = view(&stage, JOB);
+        assert_eq!((before.billed, before.reserved), (Amount(COST), Amount(WORST)));
+
+        let price = file.lease.lease.price.of(Fuel(fuel), code, data);
+        let receipt = Receipt {
+            batch: file.header.batch + 1,
+            index: 0,
+            assignment: assignment.number,
+            task: task_id(&crate::stage::task("3")),
+            fuel: Fuel(fuel),
+            code_bytes: code,
+            data_bytes: data,
+            price,
+            ..file.receipt
+        };
+        let root = merkle_root(&[leaf_hash(&receipt)]);
+        let header = BatchHeader { lease, batch: receipt.batch, count: 1, root };
+        let signer = EvmSigner::from_secret(&[2; 32]).expect("a scalar");
+        let signature = signer.sign(&batch_hash(&header));
+        let batch = SignedBatch { header, signature, receipts: vec![receipt] };
+        stage.says(ann, 0, Message::Batch(batch));
+        let after = view(&stage, JOB);
+        let case = format!("{fuel} fuel, {code} code, {data} data");
+        assert_eq!(after.billed, Amount(COST + adds.unwrap_or(0)), "{case}");
+        assert_eq!(after.reserved, Amount(0), "{case}: nothing more is owed");
     }
 }
 

@@ -87,6 +87,7 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
                 stake: Amount(0),
                 hold_back: Amount(0),
                 payment: None,
+                energy: None,
             },
             signature,
         }),

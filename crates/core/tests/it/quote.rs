@@ -1,7 +1,9 @@
 //! What a job would cost, held against what it then costs.
 
 use ayni_core::{Command, Purpose, QuoteAsk, QuoteView};
-use ayni_types::{Amount, BlobRef, Fault, Fuel, JobId, Limits, Outcome, Price, TaskSpec, Verify};
+use ayni_types::{
+    Amount, BlobRef, Energy, Fault, Fuel, JobId, Limits, Outcome, Price, TaskSpec, Verify,
+};
 use ayni_wire::digest;
 
 use crate::stage::{Script, Stage, honest, job, outcome};
@@ -134,6 +136,26 @@ fn audits_cost_money_where_others_make_them_and_less_for_whom_is_known() {
     let later = quote(&mut home, &rule);
     assert!(later.providers.iter().any(|p| p.trusted > 0));
     assert!(later.audits < at_home.audits, "{} then {}", at_home.audits, later.audits);
+}
+
+#[test]
+fn what_work_takes_is_added_up_for_those_who_declare_it() {
+    let mut stage = stage(1, &[("ann", honest)]);
+    stage.energy = Some(Energy { slot_milliwatts: 10_000, grams_per_kwh: 360 });
+    stage.enter("ben", honest, true);
+    let ask = QuoteAsk { fuel: Some(Fuel(5_000_000)), ..ask(1_000) };
+    let quote = quote(&mut stage, &ask);
+    // Half of the tasks, 5 ms each at 10 W.
+    assert_eq!((quote.declared_tasks, quote.energy_mj, quote.co2_ug), (500, 25_000, 2_500));
+}
+
+#[test]
+fn a_provider_knows_how_long_it_was_busy_after_a_restart_too() {
+    let mut stage = stage(1, &[("ann", honest)]);
+    run(&mut stage, 1, 10, None);
+    assert_eq!(stage.actors[1].core.provider().totals.busy_ms, 10 * 5);
+    stage.restart(1);
+    assert_eq!(stage.actors[1].core.provider().totals.busy_ms, 10 * 5);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use ayni_core::{
     ProviderConfig, Purpose, Ran, Reply, RunId, Tuning, WireSeal,
 };
 use ayni_types::{
-    Amount, BlobRef, End, EngineBuild, EngineId, Fault, FaultKind, Fuel, JobId, Lease, Limits,
-    NodeAddr, NodeId, Observed, Outcome, Price, Roles, TaskSpec, Time, Verify,
+    Amount, BlobRef, End, Energy, EngineBuild, EngineId, Fault, FaultKind, Fuel, JobId, Lease,
+    Limits, NodeAddr, NodeId, Observed, Outcome, Price, Roles, TaskSpec, Time, Verify,
 };
 use ayni_wire::{EvmSigner, Message, NodeKey, digest, task_id};
 
@@ -54,6 +54,8 @@ pub(crate) struct Stage {
     pub(crate) per_mebibyte: (u128, u128),
     /// How much more they ask when all their slots are leased, in hundredths.
     pub(crate) busy_percent: u32,
+    /// What they say that their work takes.
+    pub(crate) energy: Option<Energy>,
     /// Higher vouchers get lost.
     pub(crate) mute_vouchers_above: Option<u128>,
     pub(crate) bank: Bank,
@@ -170,6 +172,7 @@ impl Stage {
             bytes: (100, 10),
             per_mebibyte: (0, 0),
             busy_percent: 0,
+            energy: None,
             mute_vouchers_above: None,
             bank: Bank::default(),
         };
@@ -207,6 +210,7 @@ impl Stage {
                 disputes: self.paid.map(|_| bank::wallet().disputes),
                 hold_back: self.paid.unwrap_or(Amount(u128::MAX)),
                 payment: self.paid.map(|_| bank::payment(number)),
+                energy: self.energy,
             }),
             home: HomeConfig {
                 slots: if provides { 0 } else { self.home_slots },
@@ -362,7 +366,7 @@ impl Stage {
                 }
                 let result = (self.actors[at].script)(&task, purpose).map(|outcome| Ran {
                     outcome,
-                    observed: Observed::default(),
+                    observed: Observed { wall_ms: 50, cpu_ms: 5, ..Observed::default() },
                     code_bytes: self.bytes.0,
                     data_bytes: self.bytes.1,
                 });

@@ -50,6 +50,7 @@ mod tests {
             stake: Amount(0),
             hold_back: Amount(0),
             payment: None,
+            energy: None,
         };
         Signed { body, signature: NodeSignature([0; 64]) }
     }

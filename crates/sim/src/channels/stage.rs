@@ -111,6 +111,7 @@ fn config(at: usize, small: u8, held: u8) -> Config {
             disputes: None,
             hold_back: Amount(hold_back(held)),
             payment: Some(payment),
+            energy: None,
         }),
         home: HomeConfig { slots: u32::from(!provides), memory_bytes: 1 << 30, build },
         wallet: (!provides).then(|| Wallet {

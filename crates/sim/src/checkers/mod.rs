@@ -16,6 +16,7 @@
 //! m3        what a provider can lose, and that it claims in time
 //! m4        what a requester can lose, and that liars are promised nothing
 //! m5        everybody gets out with what is theirs
+//! m7        no job is billed more than its budget
 //! ```
 
 pub mod books;
@@ -29,6 +30,7 @@ pub mod m2;
 pub mod m3;
 pub mod m4;
 pub mod m5;
+pub mod m7;
 pub mod r1;
 pub mod told;
 pub mod v1;

@@ -1,10 +1,12 @@
 //! When a world is over, what must hold then, and what came of it.
 
+use std::collections::BTreeSet;
+
 use ayni_core::{JobState, Tuning};
 
 use super::clients::Stage;
 use super::{EPOCH_MS, Violation, World};
-use crate::checkers::{evidence, j1, j3, v1};
+use crate::checkers::{evidence, j1, j3, m7, v1};
 use crate::runner;
 
 /// Twenty attempts of ten seconds each.
@@ -126,9 +128,21 @@ impl World {
                 found.extend(j3::nothing_left(core, at));
             }
         }
+        found.extend(self.final_budgets());
         found.extend(self.shown_by_liars());
         found.extend(self.final_money());
         self.violations.extend(found);
+    }
+
+    fn final_budgets(&self) -> Vec<Violation> {
+        let mut found = Vec::new();
+        for (at, node) in self.nodes.iter().enumerate().filter(|_| self.knobs.budget > 0) {
+            let Some(core) = node.core.as_ref().filter(|_| node.is_honest()) else { continue };
+            let own = self.clients.iter().filter(|client| client.node == at);
+            let jobs: BTreeSet<_> = own.map(|client| client.job).collect();
+            found.extend(m7::at_end(core, &jobs, self.knobs.budget, node.disk.records()));
+        }
+        found
     }
 
     /// What dishonest requesters show to the world convicts nobody honest.

@@ -2,8 +2,8 @@
 
 use ayni_core::{Config, HomeConfig, JobSpec, ProviderConfig, Tuning};
 use ayni_types::{
-    Amount, Dispute, EngineBuild, EngineId, Fuel, JobId, Limits, NodeAddr, NodeId, Price, Roles,
-    TaskSpec, Verify,
+    Amount, BlobRef, Dispute, EngineBuild, EngineId, Fuel, JobId, Limits, NodeAddr, NodeId, Price,
+    Roles, TaskSpec, Verify,
 };
 use ayni_wire::digest;
 
@@ -66,6 +66,7 @@ fn config(
             disputes: (knobs.paid > 0).then_some(money::DISPUTES),
             hold_back: Amount(u128::from(knobs.hold_back)),
             payment: money::payment(knobs, at),
+            energy: None,
         }),
         home: HomeConfig {
             slots: if provides { 0 } else { u32::try_from(knobs.home_slots).unwrap_or(1) },
@@ -132,13 +133,19 @@ pub(super) fn clients(knobs: &Knobs, nodes: &mut [Node]) -> Vec<Client> {
                 home: knobs.home > 0,
                 nondeterministic: false,
                 price_max: None,
-                budget: None,
-                sizes: Vec::new(),
+                budget: (knobs.budget > 0).then(|| Amount(knobs.budget.into())),
+                sizes: sizes(knobs, &tasks),
             },
             tasks,
         });
     }
     clients
+}
+
+/// Lengths of all that the tasks read, those too that are added later; as long as `runner` says.
+fn sizes(knobs: &Knobs, tasks: &[TaskSpec]) -> Vec<BlobRef> {
+    let read = tasks.iter().flat_map(runner::inputs).map(|digest| BlobRef { digest, size: 1_000 });
+    if knobs.budget > 0 { read.collect() } else { Vec::new() }
 }
 
 fn verify(knobs: &Knobs) -> Verify {

@@ -87,6 +87,7 @@ pub(crate) const OFFER: Shape = Of(&[
     ("stake", One),
     ("hold_back", One),
     ("payment", PAYMENT),
+    ("energy", Of(&[("slot_milliwatts", One), ("grams_per_kwh", One)])),
 ]);
 
 /// A signed offer.

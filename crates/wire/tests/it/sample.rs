@@ -2,10 +2,10 @@
 //! published vectors and the fuzzers start from these.
 
 use ayni_types::{
-    Account, Amount, AssignmentId, BatchHeader, BlobRef, ChannelTerms, Digest, End, EngineBuild,
-    EngineId, EnvVar, Exhausted, Fault, FaultKind, Fuel, GuestPath, Lease, LeaseId, Ledger, Limits,
-    Mount, MountKind, NodeAddr, Observed, Offer, OutFile, Outcome, PaidBy, Payment, Price, Receipt,
-    Roles, TaskSpec, Time, TrapCode, Tree, TreeEntry, Wall,
+    Account, Amount, AssignmentId, BatchHeader, BlobRef, ChannelTerms, Digest, End, Energy,
+    EngineBuild, EngineId, EnvVar, Exhausted, Fault, FaultKind, Fuel, GuestPath, Lease, LeaseId,
+    Ledger, Limits, Mount, MountKind, NodeAddr, Observed, Offer, OutFile, Outcome, PaidBy, Payment,
+    Price, Receipt, Roles, TaskSpec, Time, TrapCode, Tree, TreeEntry, Wall,
 };
 use ayni_wire::{
     Assign, Backing, Case, Delivered, EvmSigner, FullLease, Hello, Message, NodeKey,
@@ -176,6 +176,7 @@ pub(crate) fn offer() -> Offer {
             withdraw_delay_s: 86_400,
             step: Amount(5_000_000),
         }),
+        energy: Some(Energy { slot_milliwatts: 9_500, grams_per_kwh: 210 }),
     }
 }
 
