@@ -70,7 +70,9 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
         Command::Join { ticket } => {
             done(node::join(&daemon::ensure(&home()?).await?, &ticket, ui).await)
         }
-        Command::Provide(args) => daemon::run(&home()?, args.daemon, Some(args.lend)).await,
+        Command::Provide(args) => {
+            Box::pin(daemon::run(&home()?, args.daemon, Some(args.lend))).await
+        }
         Command::Pause => {
             running(&home()?).await?.pause().await?;
             done(say(ui, "resting: nothing runs for others until `ayni resume`"))
@@ -79,7 +81,7 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
             running(&home()?).await?.resume().await?;
             done(say(ui, "taking work again"))
         }
-        Command::Daemon(args) => daemon::run(&home()?, *args, None).await,
+        Command::Daemon(args) => Box::pin(daemon::run(&home()?, *args, None)).await,
         Command::Stop => {
             running(&home()?).await?.shutdown().await?;
             done(say(ui, "the daemon is stopping"))
