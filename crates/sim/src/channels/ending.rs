@@ -21,7 +21,7 @@ impl Stage {
         if self.violation.is_some() {
             return;
         }
-        if !ended && !bent {
+        if !ended && !bent && !self.is_worn() {
             self.violation = Some(self.stuck());
             return;
         }
@@ -63,6 +63,14 @@ impl Stage {
                 job.is_none_or(|job| job.state != JobState::Running)
             })
         })
+    }
+
+    /// Whether a provider rightly gives the requester nothing more: too much was done for it in vain. Of
+    /// two providers, the other may be the one where a task has failed; then the job waits for a third.
+    fn is_worn(&self) -> bool {
+        let requester = self.places[PAYER].config.addr.node;
+        let mut daemons = self.places[PAYER + 1..].iter().flat_map(|p| &p.daemons);
+        daemons.any(|daemon| daemon.books.lost_to(requester) > self.step)
     }
 
     fn is_quiet(&self) -> bool {
