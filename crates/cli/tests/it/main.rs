@@ -6,6 +6,7 @@ mod disputes;
 mod faults;
 mod hostile;
 mod jobs;
+mod kills;
 mod liars;
 mod mistakes;
 mod network;

@@ -82,7 +82,7 @@ fn journals_that_are_not_ours_are_refused_by_name() {
         let error = recover(records).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(error.contains(part), "`{error}` should say `{part}`");
     };
-    check(|r| r[2][0] = 9, "record 2 has version 9; this build reads version 3");
+    check(|r| r[2][0] = 9, "record 2 has version 9; this build reads version 4");
     check(|r| r[1].truncate(4), "record 1 is damaged");
     check(|r| r[3].push(0), "record 3 is damaged");
     check(|r| r[1].clear(), "record 1 is empty");

@@ -45,9 +45,9 @@ actions! {
     /// A node comes back from an older copy of its journal.
     Restore "restore a backup" 1,
     /// A second daemon is started on a node's key and journal.
-    Twin "start a second daemon" 2,
+    Twin "start a second daemon" 1,
     /// A run ends.
-    RunEnds "end a run" 29,
+    RunEnds "end a run" 30,
     /// A block is mined.
     Mine "mine" 14,
     /// The newest blocks are replaced.
