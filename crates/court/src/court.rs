@@ -21,8 +21,6 @@ use crate::judge::is_case;
 const ATTEMPTS_MAX: u32 = 50;
 /// Who was shown nothing says so when this share of the time to commit is left.
 const WITHHELD_AT: u64 = 4;
-/// Cases that are kept before their disputes are seen.
-const CASES_MAX: usize = 256;
 
 /// Who takes part, and how.
 pub struct CourtTerms {
@@ -184,11 +182,9 @@ impl Court {
         if self.cases.contains_key(&dispute) {
             return Ok(());
         }
-        if let Some(known) = self.docket.dispute(dispute) {
-            is_case(known, &case)?;
-        } else if self.cases.len() >= CASES_MAX {
-            return Err("too many cases of disputes that are not known".to_owned());
-        }
+        // What nobody asked for is not kept: who shows it shows it again while it is needed.
+        let known = self.docket.dispute(dispute).filter(|known| known.sat(self.terms.me));
+        is_case(known.ok_or("this node is no juror of it")?, &case)?;
         self.cases.insert(dispute, case);
         Ok(())
     }

@@ -493,6 +493,16 @@ impl Bank {
                 self.wanted.remove(&requester);
                 continue;
             }
+            // It only grows while it lives.
+            let amount = amount.max(held.amount);
+            let free = stake::stake_of(&client, registry, me).await?.free();
+            if free.0.saturating_add(held.amount.0) < amount.0 {
+                tracing::warn!(
+                    "no stake is reserved for {requester}: {free} is free, not {amount}"
+                );
+                self.wanted.remove(&requester);
+                continue;
+            }
             let name = format!("stake/reserve/{requester}/{amount}/{}", until.0);
             let data = stake::reserve(requester, amount, until.max(held.until));
             self.sender.submit(Intent::call(name.clone(), registry, data))?;

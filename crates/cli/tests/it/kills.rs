@@ -77,10 +77,38 @@ impl Play {
         (code == Some(0)).then(|| serde_json::from_str(&stdout).expect("JSON"))
     }
 
-    /// Kills one and starts it again, in the same folder.
+    /// Kills one and starts it again, in the same folder, as a service manager would: again if the
+    /// killed one was not quite gone.
     fn kill(&mut self, which: usize) {
         kill(self.pids[which], "-9");
         self.again[which] = None;
+        let begin = Instant::now();
+        loop {
+            self.start_again(which);
+            while self.again[which].as_mut().is_some_and(|a| matches!(a.0.try_wait(), Ok(None))) {
+                if self.is_up(which) {
+                    return;
+                }
+                let name = NAMES[which];
+                assert!(begin.elapsed() < PATIENCE, "waited for {name} to be there again");
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+
+    fn is_up(&self, which: usize) -> bool {
+        let home = &self.homes[which];
+        if which == 0 {
+            let url = std::fs::read_to_string(home.join("rpc")).expect("it is written");
+            let at = url.trim().trim_start_matches("http://").trim_end_matches('/').to_owned();
+            return std::net::TcpStream::connect(at).is_ok();
+        }
+        let status = self.json(home, &["status"]);
+        status.is_some_and(|status| status["pid"].as_u64() == Some(self.pids[which].into()))
+    }
+
+    fn start_again(&mut self, which: usize) {
         let home = &self.homes[which];
         let log = std::fs::File::options()
             .create(true)
@@ -103,12 +131,6 @@ impl Play {
         let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("ayni starts");
         self.pids[which] = child.id();
         self.again[which] = Some(Again(child));
-        if which > 0 {
-            self.until("the process to be there again", || {
-                self.json(&self.homes[which], &["status"])
-                    .is_some_and(|status| status["pid"].as_u64() == Some(self.pids[which].into()))
-            });
-        }
     }
 
     fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
