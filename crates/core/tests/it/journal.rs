@@ -95,5 +95,5 @@ fn journals_that_are_not_ours_are_refused_by_name() {
         },
         "some are missing",
     );
-    assert_eq!(encode_record(&Record::Batch { sequence: 7 })[0], 3);
+    assert_eq!(encode_record(&Record::Batch { sequence: 7 })[0], 4);
 }
