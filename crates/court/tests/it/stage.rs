@@ -307,12 +307,15 @@ impl Stage {
             }
             Duty::Show { dispute, jurors, case } => {
                 for juror in jurors.into_iter().filter(|_| self.shows) {
-                    if !self.shown.insert((dispute, juror)) {
+                    if self.shown.contains(&(dispute, juror)) {
                         continue;
                     }
                     let n = JURORS.into_iter().find(|n| account(*n) == juror).expect("a juror");
                     let court = &mut self.actors.get_mut(&n).expect("it is there").court;
-                    court.take_case(dispute, case.clone()).expect("it fits");
+                    // Who has not seen yet that it is a juror is shown it again.
+                    if court.take_case(dispute, case.clone()).is_ok() {
+                        self.shown.insert((dispute, juror));
+                    }
                 }
             }
         }
