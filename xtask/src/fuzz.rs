@@ -167,7 +167,7 @@ fn build() -> Result<PathBuf> {
     let args = ["build", "--release", "--locked", "--quiet", "--target", host.as_str()];
     let mut build = cargo(&args);
     build.current_dir(root().join("fuzz")).env("CARGO_TARGET_DIR", &folder);
-    let apart = plain::wrap(&mut build)?;
+    let apart = plain::wrap(&mut build, &folder)?;
     build.env("CARGO_ENCODED_RUSTFLAGS", [&FLAGS[..], &[&apart]].concat().join("\u{1f}"));
     run(&mut build).context("hint: libFuzzer needs a C++ compiler (apt install g++)")?;
     Ok(folder.join(host).join("release"))

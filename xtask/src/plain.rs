@@ -4,6 +4,8 @@
 //! all of which libFuzzer would count, compare and chase. Cargo can't give a crate flags of its own,
 //! but it calls a wrapper instead of the compiler: this program, which leaves the flags out.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// Without any coverage, as the compiler calls them.
@@ -36,8 +38,21 @@ const MARK: &str = "AYNI_XTASK_IS_RUSTC";
 
 /// Makes a cargo command build these crates so. Answers a flag for all crates, which does nothing
 /// but tell cargo that what was built with other lists is stale.
-pub(crate) fn wrap(cargo: &mut Command) -> std::io::Result<String> {
-    cargo.env("RUSTC_WRAPPER", std::env::current_exe()?).env(MARK, "1");
+///
+/// What is called is a copy in `folder`: cargo may have built this program anew since it started,
+/// and so removed its file.
+pub(crate) fn wrap(cargo: &mut Command, folder: &Path) -> std::io::Result<String> {
+    let copy = folder.join("wrapper");
+    let itself = std::fs::read("/proc/self/exe")?;
+    // Cargo asks the compiler everything again when its wrapper's date changes.
+    if std::fs::read(&copy).ok().as_ref() != Some(&itself) {
+        std::fs::create_dir_all(folder)?;
+        let part = folder.join("wrapper.part");
+        std::fs::write(&part, itself)?;
+        std::fs::set_permissions(&part, std::fs::Permissions::from_mode(0o755))?;
+        std::fs::rename(&part, &copy)?;
+    }
+    cargo.env("RUSTC_WRAPPER", copy).env(MARK, "1");
     let lists = [UNSEEN.join(" "), UNCOMPARED.join(" ")].join(", ");
     Ok(format!("--cfg=built_apart=\"{lists}\""))
 }
