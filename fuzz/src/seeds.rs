@@ -190,6 +190,7 @@ fn journal() -> Seeds {
         nondeterministic: false,
         price_max: Some(sample::price()),
         submitted: time,
+        budget: Some(Amount(1_000_000)),
     };
     let tasks: Vec<TaskSpec> = vec![sample::task(), sample::small_task()];
     let reason = "three providers had the same fault".to_owned();
