@@ -293,6 +293,22 @@ impl Net {
         peers.iter().filter_map(|peer| peer.status()).collect()
     }
 
+    /// Bytes of datagrams sent and received since the start, by whatever path.
+    #[must_use]
+    pub fn transferred(&self) -> u64 {
+        let all = &self.inner.endpoint.metrics().socket;
+        [
+            &all.send_ipv4,
+            &all.send_ipv6,
+            &all.send_relay,
+            &all.recv_data_ipv4,
+            &all.recv_data_ipv6,
+            &all.recv_data_relay,
+        ]
+        .iter()
+        .fold(0, |sum, counter| sum.saturating_add(counter.get()))
+    }
+
     /// Says goodbye to every peer and stops. Returns when all tasks have ended. Nothing works
     /// afterwards.
     pub async fn shutdown(&self) {

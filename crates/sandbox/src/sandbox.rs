@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{self, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ayni_types::{Digest, EngineBuild, EngineId, Fault, FaultKind, Wall, Walls};
 use ayni_wire::runner::{CheckReport, CompileHow, Reply, Request};
 use rustix::fs::{Mode, OFlags};
+use tokio::sync::watch;
 
 use crate::allowance::Allowance;
 use crate::cgroup::{Cgroups, GroupLimits};
@@ -17,7 +18,7 @@ use crate::channel::{Channel, ChannelError};
 use crate::config::{ARTEFACT_BYTES_MAX, RUNNER_MEMORY_BYTES, SandboxConfig, SlotLimits};
 use crate::order::JailOrder;
 use crate::slot::Slot;
-use crate::warden::{self, JailControl, Start, fault};
+use crate::warden::{self, JailControl, JailState, Start, cpu_with_children, fault};
 
 /// Why there is no sandbox.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +102,8 @@ pub(crate) struct Inner {
     cgroups: Cgroups,
     walls: Vec<WallReport>,
     build: EngineBuild,
+    /// Jails that may be alive.
+    jails: Mutex<Vec<watch::Receiver<JailState>>>,
 }
 
 /// Compiled code in a file that only the daemon's user can write.
@@ -164,6 +167,7 @@ impl Sandbox {
             cgroups: Cgroups::find(),
             walls: Vec::new(),
             build: EngineBuild { digest, version: String::new() },
+            jails: Mutex::new(Vec::new()),
             config,
         };
         let (version, walls) = match inner.probe().await {
@@ -208,6 +212,17 @@ impl Sandbox {
     #[must_use]
     pub fn build(&self) -> &EngineBuild {
         &self.inner.build
+    }
+
+    /// Processor time spent so far by this process and everything in jails. It never counts what
+    /// other programs spend; a jail that dies with its warder may lose a little of its own.
+    #[must_use]
+    pub fn cpu_spent(&self) -> Duration {
+        let jails: Vec<_> = self.inner.jails().iter().map(|jail| jail.borrow().clone()).collect();
+        let own = std::fs::read_to_string("/proc/self/stat").ok();
+        let ticks = rustix::param::clock_ticks_per_second();
+        let own = own.and_then(|stat| cpu_with_children(&stat, ticks)).unwrap_or_default();
+        jails.iter().map(JailState::cpu_spent).sum::<Duration>() + own
     }
 
     /// Looks at a program in a fresh jail, without running it. Give a descriptor opened for reading.
@@ -348,6 +363,13 @@ impl Inner {
         self.order(ARTEFACT_BYTES_MAX, memory, background)
     }
 
+    /// Jails that may be alive.
+    fn jails(&self) -> MutexGuard<'_, Vec<watch::Receiver<JailState>>> {
+        let mut jails = self.jails.lock().unwrap_or_else(PoisonError::into_inner);
+        jails.retain(|jail| !jail.borrow().gone && jail.has_changed().is_ok());
+        jails
+    }
+
     async fn open(&self, order: &JailOrder, cpus: Option<u32>) -> Result<OpenJail, Fault> {
         let start = Start {
             jail: &self.config.jail,
@@ -359,6 +381,7 @@ impl Inner {
         let (mut channel, control) = warden::start(start)
             .await
             .map_err(|e| fault(FaultKind::Internal, &format!("starting a jail: {e}")))?;
+        self.jails().push(control.changes());
         let ready = tokio::time::timeout(self.config.start_timeout, channel.receive()).await;
         let mut jail = OpenJail { channel, control, pid: 0, version: String::new() };
         match ready {

@@ -33,6 +33,8 @@ const EXIT_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct JailState {
     pub(crate) pid: Option<u32>,
+    /// The warder: our child, and the runner's parent.
+    pub(crate) warder: Option<u32>,
     pub(crate) walls: Vec<(Wall, Result<(), String>)>,
     pub(crate) failed: Option<String>,
     pub(crate) exit_code: Option<i32>,
@@ -82,7 +84,7 @@ pub(crate) async fn start(how: Start<'_>) -> io::Result<(Channel, JailControl)> 
 
     let stderr = child.stderr.take();
     let (commands, receiver) = mpsc::unbounded_channel();
-    let (publish, state) = watch::channel(JailState::default());
+    let (publish, state) = watch::channel(JailState { warder: child.id(), ..JailState::default() });
     let group = Arc::new(Mutex::new(group));
     let control = JailControl { commands, state, group: Arc::clone(&group) };
     tokio::spawn(Warden { child, line, stderr, commands: receiver, publish, group }.watch());
@@ -194,8 +196,12 @@ fn hold(pid: u32, warder: u32) -> Option<OwnedFd> {
     let number = Pid::from_raw(i32::try_from(pid).ok()?)?;
     let held = pidfd_open(number, PidfdFlags::empty()).ok()?;
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()?;
-    (parent == warder).then_some(held)
+    (parent_of(&stat)? == warder).then_some(held)
+}
+
+/// The parent's number in the text of `/proc/PID/stat`.
+fn parent_of(stat: &str) -> Option<u32> {
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
 fn apply(publish: &watch::Sender<JailState>, line: &[u8]) -> Option<Notice> {
@@ -295,6 +301,20 @@ impl JailControl {
 }
 
 impl JailState {
+    /// Processor time of warder and runner so far; zero once the warder is reaped, for then it is
+    /// in our own account of children.
+    pub(crate) fn cpu_spent(&self) -> Duration {
+        let ticks = rustix::param::clock_ticks_per_second();
+        let stat = |pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+        let Some(warder) = self.warder.and_then(stat) else { return Duration::ZERO };
+        let ours = parent_of(&warder) == Some(std::process::id());
+        let Some(spent) = cpu_with_children(&warder, ticks).filter(|_| ours) else {
+            return Duration::ZERO;
+        };
+        let runner = self.pid.and_then(stat).and_then(|stat| cpu_of(&stat, ticks));
+        spent + runner.unwrap_or_default()
+    }
+
     /// The fault for a runner that ended by itself; `seen` is what its socket showed.
     fn fault(&self, seen: &str) -> Fault {
         if self.out_of_memory {
@@ -328,11 +348,21 @@ pub(crate) fn fault(kind: FaultKind, detail: &str) -> Fault {
 
 /// User and system time from the text of `/proc/PID/stat`. The name in it may hold anything.
 fn cpu_of(stat: &str, ticks_per_second: u64) -> Option<Duration> {
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
-    let user = fields.next()?.parse::<u64>().ok()?;
-    let system = fields.next()?.parse::<u64>().ok()?;
-    let ms = user.checked_add(system)?.checked_mul(1_000)?.checked_div(ticks_per_second)?;
-    Some(Duration::from_millis(ms))
+    ticks_of(stat, ticks_per_second, 2)
+}
+
+/// The same, with that of children that were waited for.
+pub(crate) fn cpu_with_children(stat: &str, ticks_per_second: u64) -> Option<Duration> {
+    ticks_of(stat, ticks_per_second, 4)
+}
+
+fn ticks_of(stat: &str, ticks_per_second: u64, fields: usize) -> Option<Duration> {
+    let mut values = stat.rsplit_once(") ")?.1.split(' ').skip(11);
+    let mut ticks = 0_u64;
+    for _ in 0..fields {
+        ticks = ticks.checked_add(values.next()?.parse().ok()?)?;
+    }
+    Some(Duration::from_millis(ticks.checked_mul(1_000)?.checked_div(ticks_per_second)?))
 }
 
 fn resident_bytes_peak(pid: u32) -> Option<u64> {
@@ -349,6 +379,8 @@ mod tests {
     fn processor_time_is_read_whatever_the_process_calls_itself() {
         let stat = "71 (a) 9 9 (b) S 70 71 71 0 -1 4194560 318 0 0 0 250 50 7 7 20 0 1 0 55 1";
         assert_eq!(cpu_of(stat, 100), Some(Duration::from_secs(3)));
+        assert_eq!(cpu_with_children(stat, 100), Some(Duration::from_millis(3_140)));
+        assert_eq!(parent_of(stat), Some(70));
         for stat in [
             "",
             "71 (a) S 70",

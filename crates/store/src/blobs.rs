@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use ayni_types::Digest;
@@ -60,7 +61,7 @@ pub enum Area {
 #[derive(Debug)]
 pub struct Blobs {
     root: PathBuf,
-    cache_bytes_max: u64,
+    cache_bytes_max: AtomicU64,
     cache_bytes: Mutex<u64>,
 }
 
@@ -82,6 +83,7 @@ impl Blobs {
                 fs::remove_file(entry.path())?;
             }
         }
+        let cache_bytes_max = AtomicU64::new(cache_bytes_max);
         let blobs = Self { root: root.to_owned(), cache_bytes_max, cache_bytes: Mutex::new(0) };
         *blobs.used() = blobs.cache_files()?.iter().map(|file| file.bytes).sum();
         Ok(blobs)
@@ -192,8 +194,8 @@ impl Blobs {
     /// # Errors
     /// When the part file can't be made.
     pub fn writer(&self, area: Area) -> Result<BlobWriter<'_>, StoreError> {
-        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let part = self.root.join("part").join(format!("write-{}-{number}", std::process::id()));
         let file = OpenOptions::new().create_new(true).write(true).open(&part)?;
         Ok(BlobWriter {
@@ -274,9 +276,18 @@ impl Blobs {
         Ok(())
     }
 
+    /// Bounds the cache area anew, and evicts what no longer fits.
+    ///
+    /// # Errors
+    /// When files can't be listed or removed.
+    pub fn set_cache_bytes_max(&self, bytes: u64) -> Result<(), StoreError> {
+        self.cache_bytes_max.store(bytes, Ordering::Relaxed);
+        self.make_room(0)
+    }
+
     /// Evicts the least recently used blobs of the cache until `bytes` more fit.
     fn make_room(&self, bytes: u64) -> Result<(), StoreError> {
-        let max = self.cache_bytes_max;
+        let max = self.cache_bytes_max.load(Ordering::Relaxed);
         if bytes > max {
             let why = format!("the owner allows {max} bytes");
             return Err(StoreError::Full { bytes, why });
