@@ -249,6 +249,7 @@ impl Core {
                 Command::Pause { reason } => self.pause(id, reason),
                 Command::Resume { reason } => self.resume(id, reason),
                 Command::Drain => self.drain(id),
+                Command::Lend(lent) => self.lend(id, lent),
                 Command::Claim => {
                     self.look_after_tills(true);
                     self.effects.push_back(Effect::Reply { id, result: Ok(Reply::Done) });

@@ -142,7 +142,7 @@ pub enum Command {
         /// Which.
         job: JobId,
     },
-    /// Take no new work and stop what runs for others (the shell freezes the runners).
+    /// Take no new work; what others gave is handed back at once, what runs for them is killed.
     Pause {
         /// Why; several reasons may hold at once.
         reason: PauseReason,
@@ -154,6 +154,8 @@ pub enum Command {
     },
     /// Finish what runs, take nothing new, end leases; [`Reply::Drained`] comes when done.
     Drain,
+    /// Lend more or less from now on; leases that no longer fit end.
+    Lend(Lent),
     /// Ask directories for offers now.
     RefreshOffers,
     /// Claim on the chain whatever is earned and promised, however little.
@@ -165,13 +167,44 @@ pub enum Command {
     },
 }
 
+/// What a provider lends and asks, as far as its owner can change it while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lent {
+    /// Tasks at once.
+    pub slots: u32,
+    /// Memory of a slot, in bytes.
+    pub memory_bytes: u64,
+    /// Blob cache, in bytes.
+    pub disk_bytes: u64,
+    /// What is asked while nothing is leased.
+    pub price: Price,
+    /// So many hundredths more while all slots are leased.
+    pub busy_percent: u32,
+}
+
 /// Why a provider rests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)]
 pub enum PauseReason {
+    /// Its owner said so.
     Owner,
+    /// It runs on battery.
     Battery,
+    /// Its disk is full.
     DiskFull,
+    /// It is not lent at this hour.
+    Hours,
+    /// Its owner is at the keyboard.
+    InUse,
+    /// Other programs need the processor.
+    Busy,
+    /// Other programs need the memory.
+    Memory,
+    /// It is too hot.
+    Hot,
+    /// Its network is billed by volume.
+    Metered,
+    /// What it may transfer in a day is spent.
+    Transfer,
 }
 
 /// A job as its owner states it. Tasks are checked (`ayni_wire::check_task`) by the core.

@@ -44,7 +44,7 @@ pub use effect::{
     ChainStep, Effect, FetchId, FetchWhat, Notice, NoticeKind, Purpose, RunId, SlotId,
 };
 pub use event::{
-    Command, CommandError, CommandId, Event, FetchFailure, JobSpec, PauseReason, Ran, Reply,
+    Command, CommandError, CommandId, Event, FetchFailure, JobSpec, Lent, PauseReason, Ran, Reply,
 };
 pub use job::{Attempt, Evidence};
 pub use journal::{

@@ -19,7 +19,7 @@ use ayni_wire::{
 use crate::config::ProviderConfig;
 use crate::core::{Core, FetchOwner};
 use crate::effect::{Effect, FetchId, FetchWhat, Purpose, RunId, SlotId};
-use crate::event::{CommandError, CommandId, FetchFailure, PauseReason, Ran, Reply};
+use crate::event::{CommandError, CommandId, FetchFailure, Lent, PauseReason, Ran, Reply};
 use crate::gate::Then;
 use crate::journal::Record;
 use crate::load::price_at;
@@ -323,6 +323,16 @@ impl Core {
                 PauseReason::Owner => Some((RefusalCode::Paused, "its owner paused it")),
                 PauseReason::Battery => Some((RefusalCode::OnBattery, "it runs on battery")),
                 PauseReason::DiskFull => Some((RefusalCode::DiskFull, "its disk is full")),
+                // What its owner does at home is nobody's business.
+                PauseReason::Hours
+                | PauseReason::InUse
+                | PauseReason::Busy
+                | PauseReason::Memory
+                | PauseReason::Hot
+                | PauseReason::Metered
+                | PauseReason::Transfer => {
+                    Some((RefusalCode::Paused, "it rests, as its owner set it to"))
+                }
             }
         }
     }
@@ -973,12 +983,95 @@ impl Core {
         let Some(provider) = &mut self.provider else {
             return self.gated(Then::Reply(id, Err(CommandError::NotAProvider)));
         };
-        if provider.paused.is_empty() {
-            self.effects.push_back(Effect::Freeze(true));
-        }
+        let first = provider.paused.is_empty();
         provider.paused.insert(reason);
         provider.offer_changed = true;
+        if first {
+            // Before anything else: the machine is its owner's from here on.
+            self.effects.push_back(Effect::Freeze(true));
+            self.hand_back(true, |_, _| true);
+        }
         self.effects.push_back(Effect::Reply { id, result: Ok(Reply::Done) });
+    }
+
+    /// Lends more or less from now on. Leases that no longer fit end, the newest first.
+    pub(crate) fn lend(&mut self, id: CommandId, lent: Lent) {
+        let Some(provider) = &mut self.provider else {
+            return self.gated(Then::Reply(id, Err(CommandError::NotAProvider)));
+        };
+        provider.config.slots = lent.slots;
+        provider.config.memory_bytes = lent.memory_bytes;
+        provider.config.disk_bytes = lent.disk_bytes;
+        provider.config.price = lent.price;
+        provider.config.busy_percent = lent.busy_percent;
+        provider.offer_changed = true;
+        let mut newest: Vec<(Time, LeaseId)> =
+            provider.tenancies.iter().map(|(id, t)| (t.full.lease.issued, *id)).collect();
+        newest.sort_unstable();
+        let mut slots = lent.slots;
+        let mut over = BTreeSet::new();
+        for (_, lease) in newest {
+            let Some(tenancy) = provider.tenancies.get(&lease) else { continue };
+            let terms = &tenancy.full.lease;
+            match slots.checked_sub(terms.slots) {
+                Some(left) if terms.memory_bytes <= lent.memory_bytes => slots = left,
+                _ => {
+                    over.insert(lease);
+                }
+            }
+        }
+        if !over.is_empty() {
+            self.hand_back(true, |lease, _| over.contains(&lease));
+        }
+        self.dirty = true;
+        self.effects.push_back(Effect::Reply { id, result: Ok(Reply::Done) });
+    }
+
+    /// Ends the leases that are meant. What has not begun goes back to its requester, and what runs
+    /// if it is killed; what is done is still delivered and billed.
+    fn hand_back(&mut self, kill: bool, meant: impl Fn(LeaseId, &Tenancy) -> bool) {
+        let now = self.now;
+        let Some(provider) = &mut self.provider else { return };
+        let mut back = Vec::new();
+        let mut ends = Vec::new();
+        let mut touched = Vec::new();
+        for (lease, tenancy) in &mut provider.tenancies {
+            if !meant(*lease, tenancy) {
+                continue;
+            }
+            touched.push(*lease);
+            if !tenancy.ending {
+                tenancy.ending = true;
+                tenancy.ending_since = now;
+                ends.push((tenancy.requester(), *lease));
+            }
+            for (number, work) in &tenancy.work {
+                match work.state {
+                    TenantState::Running { .. } if !kill => continue,
+                    TenantState::Running { run, .. } => {
+                        provider.runs.remove(&run);
+                        self.effects.push_back(Effect::Kill(run));
+                    }
+                    TenantState::Fetching(fetch) => {
+                        self.fetches.remove(&fetch);
+                        self.effects.push_back(Effect::CancelFetch(fetch));
+                    }
+                    TenantState::Ready => {}
+                }
+                back.push((*lease, *number));
+            }
+        }
+        for (node, lease) in ends {
+            self.send(node, Message::LeaseEnd { lease });
+        }
+        for (lease, number) in back {
+            let fault = Fault { kind: FaultKind::Draining, detail: String::new() };
+            self.answer_fault(lease, number, fault);
+        }
+        for lease in touched {
+            self.flush_if_idle(lease);
+            self.close_tenancy_if_done(lease);
+        }
     }
 
     pub(crate) fn resume(&mut self, id: CommandId, reason: PauseReason) {
@@ -997,7 +1090,6 @@ impl Core {
 
     /// Finishes what runs, gives back the rest, then says so.
     pub(crate) fn drain(&mut self, id: CommandId) {
-        let now = self.now;
         let Some(provider) = &mut self.provider else {
             self.effects.push_back(Effect::Reply { id, result: Ok(Reply::Drained) });
             return;
@@ -1006,35 +1098,7 @@ impl Core {
         if !provider.draining {
             provider.draining = true;
             provider.offer_changed = true;
-            let frozen = !provider.paused.is_empty();
-            let mut back = Vec::new();
-            let mut ends = Vec::new();
-            for (lease, tenancy) in &mut provider.tenancies {
-                tenancy.ending = true;
-                tenancy.ending_since = now;
-                ends.push((tenancy.requester(), *lease));
-                for (number, work) in &tenancy.work {
-                    match work.state {
-                        TenantState::Running { run, .. } if frozen => {
-                            self.effects.push_back(Effect::Kill(run));
-                        }
-                        TenantState::Running { .. } => {}
-                        TenantState::Fetching(fetch) => {
-                            self.fetches.remove(&fetch);
-                            self.effects.push_back(Effect::CancelFetch(fetch));
-                            back.push((*lease, *number));
-                        }
-                        TenantState::Ready => back.push((*lease, *number)),
-                    }
-                }
-            }
-            for (node, lease) in ends {
-                self.send(node, Message::LeaseEnd { lease });
-            }
-            for (lease, number) in back {
-                let fault = Fault { kind: FaultKind::Draining, detail: String::new() };
-                self.answer_fault(lease, number, fault);
-            }
+            self.hand_back(false, |_, _| true);
         }
         self.drain_step();
     }

@@ -1,6 +1,6 @@
 //! The way of a job, seen from who asks.
 
-use ayni_core::{Command, CommandError, JobState, PauseReason, Purpose, Reply, TaskState};
+use ayni_core::{Command, CommandError, JobState, Lent, PauseReason, Purpose, Reply, TaskState};
 use ayni_types::{Amount, Fault, FaultKind, Fuel, JobId, Outcome, Price, TaskSpec};
 
 use crate::stage::{Script, Stage, fault, honest, job, never, outcome};
@@ -145,6 +145,75 @@ fn a_pause_refuses_and_a_drain_ends() {
     assert_eq!(stage.actors[0].core.job(JOB).expect("there").counts.accepted, 1);
     let drain = stage.command(1, Command::Drain);
     assert_eq!(stage.replies[&drain], Ok(Reply::Drained));
+}
+
+#[test]
+fn a_machine_is_its_owners_at_once_and_its_tasks_end_elsewhere() {
+    let mut stage = Stage::new(&[("ann", never)]);
+    stage.command(0, Command::SubmitJob(job(1, &["a", "b"])));
+    stage.pass(500);
+    assert_eq!(stage.runs.len(), 2, "{:?}", stage.runs);
+    stage.take(&[]);
+    stage.command(1, Command::Pause { reason: PauseReason::Busy });
+    stage.pass(100);
+    insta::assert_snapshot!(stage.take(&["ann"]), @r"
+    ann freezes: true
+    ann kills RunId(6)
+    ann kills RunId(7)
+    ann → asker: LeaseEnd
+    ann → asker: Faulted provider draining: 
+    ann → asker: Faulted provider draining: 
+    asker tells: task 0 faulted at ann: provider draining: 
+    asker tells: task 1 faulted at ann: provider draining: 
+    asker → ann: AuditSeed
+    ");
+    assert!(stage.actors[1].core.provider().running.is_empty());
+    stage.enter("ben", honest, true);
+    stage.pass(30_000);
+    assert_eq!(stage.actors[0].core.job(JOB).expect("there").counts.accepted, 2);
+    // One more reason changes nothing, and work goes on when the last is gone.
+    stage.command(1, Command::Pause { reason: PauseReason::Hours });
+    stage.command(1, Command::Resume { reason: PauseReason::Busy });
+    let paused = &stage.actors[1].core.provider().paused;
+    assert_eq!(paused.iter().collect::<Vec<_>>(), [&PauseReason::Hours]);
+    stage.command(1, Command::Resume { reason: PauseReason::Hours });
+    assert!(stage.actors[1].core.provider().paused.is_empty());
+}
+
+#[test]
+fn what_its_owner_does_is_nobodys_business() {
+    let mut stage = Stage::new(&[("ann", honest)]);
+    stage.command(1, Command::Pause { reason: PauseReason::InUse });
+    stage.pass(1_000);
+    stage.command(0, Command::SubmitJob(job(1, &["a"])));
+    stage.pass(1_500);
+    let refused = stage.take(&["Refuse"]);
+    assert!(refused.contains("LeaseRefuse it rests, as its owner set it to"), "{refused}");
+}
+
+#[test]
+fn an_owner_who_lends_less_gets_it_back_and_offers_follow() {
+    let mut stage = Stage::new(&[("ann", never)]);
+    stage.command(0, Command::SubmitJob(job(1, &["a", "b", "c", "d"])));
+    stage.pass(500);
+    let lent = Lent {
+        slots: 1,
+        memory_bytes: 1 << 30,
+        disk_bytes: 1 << 30,
+        price: Price { per_gigafuel: Amount(7), ..Price::default() },
+        busy_percent: 0,
+    };
+    let before = stage.actors[1].core.provider().running.len();
+    assert!(before > 1, "{before}");
+    stage.command(1, Command::Lend(lent));
+    stage.pass(3_000);
+    let view = stage.actors[1].core.provider();
+    let running = view.running.iter().filter(|run| run.phase == "running");
+    assert_eq!(running.count(), 1, "{:?}", view.running);
+    assert_eq!(view.price.per_gigafuel, Amount(7));
+    let offers = stage.actors[0].core.offers();
+    let offer = &offers.first().expect("ann's").offer;
+    assert_eq!((offer.slots, offer.price.per_gigafuel), (1, Amount(7)));
 }
 
 #[test]
