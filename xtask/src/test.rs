@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::command::{root, say};
 use crate::shell::{cargo, run};
-use crate::{contracts, examples, guests, npm, page, python};
+use crate::{apt, contracts, examples, guests, npm, page, python};
 
 /// Builds everything once, stages what the tests read, runs them all.
 pub(crate) fn all() -> Result<()> {
@@ -28,6 +28,7 @@ pub(crate) fn all() -> Result<()> {
     contracts::install()?;
     // A public client buys runs in the tests of crates/x402.
     npm::install(&root().join("web/x402"))?;
+    apt::install(&["xvfb"], "a display for the tests of owners who come back")?;
     say("tests");
     run(&mut cargo(&["test", "--locked", "--workspace"]))
 }

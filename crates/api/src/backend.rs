@@ -12,9 +12,10 @@ use futures_util::Stream;
 use crate::error::ApiError;
 use crate::json::{
     BlobStored, ChannelList, CheckJson, DisputeList, Doctor, EventJson, EvidenceList, ExecReport,
-    Identity, JobAccepted, JobDetail, JobList, JobRequest, Joined, OfferList, PeerList,
-    ProviderStatus, QuoteJson, QuoteRequest, StakeJson, StakeRequest, Status, TaskDetail,
-    TaskFilter, TaskList, TasksAdded, TicketJson, VerifyReport, WalletJson, Why,
+    Identity, JobAccepted, JobDetail, JobList, JobRequest, Joined, OfferList, OwnerLimits,
+    PauseRequest, PeerList, ProviderStatus, QuoteJson, QuoteRequest, StakeJson, StakeRequest,
+    Status, TaskDetail, TaskFilter, TaskList, TasksAdded, TicketJson, VerifyReport, WalletJson,
+    Why,
 };
 
 /// Bytes on their way in or out, in pieces.
@@ -167,8 +168,15 @@ pub trait Backend: Send + Sync + 'static {
 
     /// What this node lends.
     fn provider(&self) -> impl Future<Output = Result<ProviderStatus, ApiError>> + Send;
-    /// Rest.
-    fn pause(&self) -> impl Future<Output = Result<(), ApiError>> + Send;
+    /// The owner's limits.
+    fn limits(&self) -> impl Future<Output = Result<OwnerLimits, ApiError>> + Send;
+    /// Sets them, or goes back to the settings; answers what holds then.
+    fn set_limits(
+        &self,
+        limits: Option<OwnerLimits>,
+    ) -> impl Future<Output = Result<OwnerLimits, ApiError>> + Send;
+    /// Rest; answered when what others gave is handed back.
+    fn pause(&self, how: PauseRequest) -> impl Future<Output = Result<(), ApiError>> + Send;
     /// Go on.
     fn resume(&self) -> impl Future<Output = Result<(), ApiError>> + Send;
     /// Finish what runs, take nothing new; answered when nothing runs for others any more.

@@ -222,6 +222,10 @@ codes! {
         "this node does not provide"
         "The daemon runs without the provider role, so there is nothing to pause, resume or drain."
         "start it with `ayni provide`"
+    PROV_LIMIT "E-PROV-002" 400 false FAILED
+        "a limit can't be"
+        "What was asked for is more than the machine has, or makes no sense. The message says which limit and why; nothing has changed."
+        "`ayni limits` shows those in force"
     RECEIPT_BAD "E-RCPT-001" 422 false FAILED
         "the receipt does not hold"
         "A digest, a proof or a signature in it does not match, or the task executed again yields something else. The steps shown end at the first that fails."

@@ -8,8 +8,8 @@ use ayni_api::{ApiError, Client};
 use crate::args::{Cli, Command};
 use crate::ui::Ui;
 use crate::{
-    check, court, daemon, dev, docs, exec, gov, home, job, money, new, node, quote, run, shop,
-    verify,
+    check, court, daemon, dev, docs, exec, gov, home, job, limits, money, new, node, quote, run,
+    shop, verify,
 };
 
 /// Does what the command line says.
@@ -73,13 +73,12 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
         Command::Provide(args) => {
             Box::pin(daemon::run(&home()?, args.daemon, Some(args.lend))).await
         }
-        Command::Pause => {
-            running(&home()?).await?.pause().await?;
-            done(say(ui, "resting: nothing runs for others until `ayni resume`"))
+        Command::Pause { how_long } => {
+            done(limits::pause(&running(&home()?).await?, &how_long, ui).await)
         }
-        Command::Resume => {
-            running(&home()?).await?.resume().await?;
-            done(say(ui, "taking work again"))
+        Command::Resume => done(limits::resume(&running(&home()?).await?, ui).await),
+        Command::Limits { command } => {
+            done(limits::run(&running(&home()?).await?, command, ui).await)
         }
         Command::Daemon(args) => Box::pin(daemon::run(&home()?, *args, None)).await,
         Command::Stop => {

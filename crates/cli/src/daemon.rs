@@ -28,13 +28,13 @@ pub(crate) async fn run(
             Config::new(home.to_owned(), layer(args, lend).over(file), Machine::read())
         })
         .map_err(|error| ApiError::new(codes::NODE_CONFIG, error.to_string()))?;
-    let lent = config.provide.clone();
     let parent = rustix::process::getppid();
-    let node = Node::start(config, executables()?).await.map_err(|error| refused(&error))?;
-    if let Some(lent) = lent {
+    let node =
+        Box::pin(Node::start(config, executables()?)).await.map_err(|error| refused(&error))?;
+    if let Some(lent) = node.limits() {
         tracing::info!(
             "lending {} slots, {} MiB of memory, {} MiB of disk; Ctrl-C lets running tasks finish, then leaves",
-            lent.slots,
+            lent.cpus,
             lent.memory_bytes >> 20,
             lent.disk_bytes >> 20
         );

@@ -18,6 +18,7 @@ mod home;
 mod inputs;
 mod job;
 mod jobfile;
+mod limits;
 mod money;
 mod new;
 mod node;

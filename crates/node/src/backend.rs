@@ -7,13 +7,14 @@ use std::time::Duration;
 use ayni_api::json::{
     BlobStored, ChannelList, CheckJson, CheckLevel, DisputeList, Doctor, EventJson, EventKind,
     EvidenceList, ExecReport, FaultJson, Identity, JobAccepted, JobDetail, JobList, JobRequest,
-    Joined, Lending, NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, Peer, PeerList,
-    ProviderState, ProviderStatus, QuoteJson, QuoteRequest, RolesJson, Schema, SlotJson, StakeJson,
-    StakeRequest, Status, TaskDetail, TaskFilter, TaskJson, TaskList, TasksAdded, Text, TicketJson,
-    VerifyReport, WalletJson, Warning, Why, WhyReason,
+    Joined, Lending, NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, OwnerLimits,
+    PauseReasonJson, PauseRequest, Peer, PeerList, ProviderState, ProviderStatus, QuoteJson,
+    QuoteRequest, RolesJson, Schema, SlotJson, StakeJson, StakeRequest, Status, TaskDetail,
+    TaskFilter, TaskJson, TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson,
+    Warning, Why, WhyReason,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
-use ayni_core::{Command, CommandError, Core, Event, JobSpec, PauseReason, Reply};
+use ayni_core::{Command, CommandError, Core, Event, JobSpec, Reply};
 use ayni_net::Path;
 use ayni_store::{Area, StoreError};
 use ayni_types::{
@@ -27,6 +28,7 @@ use tokio_util::io::ReaderStream;
 
 use crate::bank::{BankHandle, StakeStep};
 use crate::convert;
+use crate::owner::{Owner, OwnerError, Paused};
 use crate::pump::Stopped;
 use crate::start::{Shared, VERSION, read_peer};
 use crate::work::once;
@@ -55,6 +57,13 @@ fn store_error(error: &StoreError) -> ApiError {
         StoreError::Full { .. } => ApiError::new(codes::BLOB_DISK, error.to_string()),
         StoreError::Mismatch { .. } => ApiError::new(codes::BLOB_BAD, error.to_string()),
         StoreError::Io(_) => ApiError::internal(error),
+    }
+}
+
+fn owner_error(error: &OwnerError) -> ApiError {
+    match error {
+        OwnerError::Limit(_) => ApiError::new(codes::PROV_LIMIT, error.to_string()),
+        _ => ApiError::internal(error),
     }
 }
 
@@ -103,15 +112,15 @@ impl NodeBackend {
         found.map_err(|error| store_error(&error))
     }
 
-    fn lent(&self) -> Result<(), ApiError> {
-        if self.0.config.provide.is_some() {
-            return Ok(());
-        }
-        Err(command_error(&CommandError::NotAProvider))
+    fn owner(&self) -> Result<&Owner, ApiError> {
+        let owner = self.0.owner.as_deref();
+        owner.ok_or_else(|| command_error(&CommandError::NotAProvider))
     }
 
     fn provider_status(&self, core: &Core) -> Option<ProviderStatus> {
         let provide = self.0.config.provide.as_ref()?;
+        let owner = self.0.owner.as_ref()?;
+        let (limits, rests) = (owner.limits(), owner.rests());
         let view = core.provider();
         let state = match (view.draining, view.running.is_empty(), view.paused.is_empty()) {
             (true, true, _) => ProviderState::Drained,
@@ -128,12 +137,18 @@ impl NodeBackend {
             schema: Schema,
             state,
             pauses: view.paused.iter().map(|reason| convert::pause(*reason)).collect(),
+            rests: view
+                .paused
+                .iter()
+                .map(|reason| convert::rest(*reason, rests.get(reason)))
+                .collect(),
+            readings: convert::readings(&owner.readings()),
             lending: Lending {
-                slots: provide.slots,
-                memory_bytes: provide.memory_bytes,
-                disk_bytes: provide.disk_bytes,
-                price: provide.price.into(),
-                busy_percent: provide.busy_percent,
+                slots: limits.cpus,
+                memory_bytes: limits.memory_bytes,
+                disk_bytes: limits.disk_bytes,
+                price: limits.price.into(),
+                busy_percent: limits.busy_percent,
                 price_now: view.price.into(),
             },
             slots: view
@@ -170,7 +185,9 @@ impl NodeBackend {
         if let Some(provider) = provider {
             if !provider.pauses.is_empty() {
                 let why: Vec<_> = provider.pauses.iter().map(|reason| reason.text()).collect();
-                warn(format!("nothing runs for others: {}", why.join(", ")), "ayni resume");
+                let told = provider.pauses.contains(&PauseReasonJson::Owner);
+                let hint = if told { "ayni resume" } else { "ayni limits" };
+                warn(format!("nothing runs for others: {}", why.join(", ")), hint);
             }
             for wall in &provider.walls_missing {
                 warn(format!("a wall of the sandbox is missing: {wall}"), "ayni doctor");
@@ -707,22 +724,38 @@ impl Backend for NodeBackend {
     }
 
     async fn claim(&self) -> Result<(), ApiError> {
-        self.lent()?;
+        self.owner()?;
         self.command(Command::Claim).await.map(drop)
     }
 
-    async fn pause(&self) -> Result<(), ApiError> {
-        self.lent()?;
-        self.command(Command::Pause { reason: PauseReason::Owner }).await.map(drop)
+    async fn limits(&self) -> Result<OwnerLimits, ApiError> {
+        Ok(self.owner()?.limits().json())
+    }
+
+    async fn set_limits(&self, limits: Option<OwnerLimits>) -> Result<OwnerLimits, ApiError> {
+        let owner = self.owner()?;
+        self.0.asked();
+        owner.set(limits.as_ref()).await.map_err(|error| owner_error(&error))?;
+        Ok(owner.limits().json())
+    }
+
+    async fn pause(&self, how: PauseRequest) -> Result<(), ApiError> {
+        let owner = self.owner()?;
+        self.0.asked();
+        let until =
+            |seconds: u64| self.0.clock.now().0.saturating_add(seconds.saturating_mul(1_000));
+        let paused = Paused { until_ms: how.for_s.map(until) };
+        owner.pause(Some(paused)).await.map_err(|error| owner_error(&error))
     }
 
     async fn resume(&self) -> Result<(), ApiError> {
-        self.lent()?;
-        self.command(Command::Resume { reason: PauseReason::Owner }).await.map(drop)
+        let owner = self.owner()?;
+        self.0.asked();
+        owner.pause(None).await.map_err(|error| owner_error(&error))
     }
 
     async fn drain(&self) -> Result<(), ApiError> {
-        self.lent()?;
+        self.owner()?;
         self.command(Command::Drain).await.map(drop)
     }
 }

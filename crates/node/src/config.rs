@@ -11,8 +11,7 @@ use std::time::Duration;
 use ayni_types::{Account, Amount, Energy, IdError, Price};
 use serde::Deserialize;
 
-/// Most that full load may add to a price, in hundredths.
-const BUSY_PERCENT_MAX: u32 = 10_000;
+use crate::owner::limits::{BadLimit, Has, Hours, Limits};
 
 /// One source of settings. Absent means: ask the next one.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -55,6 +54,8 @@ pub struct Layer {
     pub region: Option<String>,
     /// Work also on battery.
     pub on_battery: Option<bool>,
+    /// When to rest.
+    pub limits: Option<LimitsLayer>,
     /// Own cores used for audits and own tasks.
     pub home_cpus: Option<u32>,
     /// End when nothing has run and nobody has asked for so many seconds.
@@ -63,6 +64,26 @@ pub struct Layer {
     pub cheat: Option<String>,
     /// An account on a chain, to pay and be paid with.
     pub pay: Option<PayLayer>,
+}
+
+/// The table `[limits]`: when a provider rests. `ayni limits set` changes it while it runs.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsLayer {
+    /// When it is lent: `mon-fri 22:00-07:00`, `sat,sun`, `daily 20:00-24:00` [always].
+    pub hours: Option<Vec<String>>,
+    /// Work also while the network is billed by volume.
+    pub metered: Option<bool>,
+    /// Rest until nobody has touched keyboard, mouse or terminal for so many seconds.
+    pub in_use_s: Option<u32>,
+    /// Rest while other programs use more than this percentage of all cores.
+    pub others_cpu_percent: Option<u32>,
+    /// Rest while less than this percentage of the memory is available.
+    pub free_memory_percent: Option<u32>,
+    /// Rest above this temperature, in degrees Celsius.
+    pub temperature_max: Option<u32>,
+    /// Rest when so much was sent and received in a day, e.g. `20GiB`.
+    pub transfer_per_day: Option<String>,
 }
 
 /// The table `[price]`: what a provider asks, in the token's smallest unit.
@@ -152,6 +173,9 @@ pub enum ConfigError {
         /// Why not.
         why: String,
     },
+    /// A provider's limit makes no sense.
+    #[error(transparent)]
+    Limit(#[from] BadLimit),
 }
 
 impl Layer {
@@ -192,6 +216,7 @@ impl Layer {
             hold_back: self.hold_back.or(below.hold_back),
             region: self.region.or(below.region),
             on_battery: self.on_battery.or(below.on_battery),
+            limits: self.limits.or(below.limits),
             home_cpus: self.home_cpus.or(below.home_cpus),
             exit_when_idle_s: self.exit_when_idle_s.or(below.exit_when_idle_s),
             cheat: self.cheat.or(below.cheat),
@@ -304,16 +329,8 @@ impl Pay {
 /// What a provider lends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provide {
-    /// Tasks at once.
-    pub slots: u32,
-    /// Memory in all, in bytes; a task gets at most its share by slots.
-    pub memory_bytes: u64,
-    /// Blob cache in bytes.
-    pub disk_bytes: u64,
-    /// Asked while no slot is leased.
-    pub price: Price,
-    /// So many hundredths more while all are.
-    pub busy_percent: u32,
+    /// What its owner can change while it runs.
+    pub limits: Limits,
     /// Stake reserved for each lease.
     pub stake: Amount,
     /// Pay that may be held back.
@@ -322,8 +339,6 @@ pub struct Provide {
     pub power: Option<Power>,
     /// Country code.
     pub region: Option<String>,
-    /// Work on battery too.
-    pub on_battery: bool,
 }
 
 /// What work takes, as its owner declares it.
@@ -415,31 +430,20 @@ impl Config {
         }
         let provide = if layer.provide.unwrap_or(false) {
             let slots = layer.cpus.unwrap_or((machine.cpus / 2).max(1));
-            if slots == 0 || slots > machine.cpus.saturating_mul(4) {
-                let why = format!("give 1 to {} (this machine has {})", machine.cpus, machine.cpus);
-                return Err(value("cpus", &slots, &why));
-            }
             let memory_bytes = match &layer.memory {
                 Some(text) => size("memory", text)?,
                 None => machine.memory_bytes / 4,
             };
-            if memory_bytes > machine.memory_bytes || memory_bytes < 64 << 20 {
-                let why = format!("give 64MiB to {}MiB", machine.memory_bytes >> 20);
-                return Err(value("memory", &layer.memory.unwrap_or_default(), &why));
-            }
             let disk_bytes = match &layer.disk {
                 Some(text) => size("disk", text)?,
                 None => 10 << 30,
             };
             let price = layer.price.unwrap_or_default();
             let part = |given: Option<u128>, default| Amount(given.unwrap_or(default));
-            let busy_percent = price.busy_percent.unwrap_or(0);
-            if busy_percent > BUSY_PERCENT_MAX {
-                let why = format!("give 0 to {BUSY_PERCENT_MAX}: 100 is twice the price");
-                return Err(value("price.busy_percent", &busy_percent, &why));
-            }
-            Some(Provide {
-                slots,
+            let rest = layer.limits.unwrap_or_default();
+            let transfer = rest.transfer_per_day.as_deref();
+            let limits = Limits {
+                cpus: slots,
                 memory_bytes,
                 disk_bytes,
                 price: Price {
@@ -447,7 +451,21 @@ impl Config {
                     per_code_mebibyte: part(price.per_code_mebibyte, 100),
                     per_data_mebibyte: part(price.per_data_mebibyte, 10),
                 },
-                busy_percent,
+                busy_percent: price.busy_percent.unwrap_or(0),
+                hours: Hours::read(&rest.hours.unwrap_or_default())?,
+                on_battery: layer.on_battery.unwrap_or(false),
+                metered: rest.metered.unwrap_or(false),
+                in_use_s: rest.in_use_s,
+                others_cpu_percent: rest.others_cpu_percent,
+                free_memory_percent: rest.free_memory_percent,
+                temperature_max: rest.temperature_max,
+                transfer_per_day_bytes: transfer
+                    .map(|text| size("limits.transfer_per_day", text))
+                    .transpose()?,
+            };
+            limits.check(Has::of(&machine))?;
+            Some(Provide {
+                limits,
                 stake: Amount(layer.stake.unwrap_or(0)),
                 hold_back: Amount(layer.hold_back.unwrap_or({
                     // Where prices are only counted, all of them may be.
@@ -455,7 +473,6 @@ impl Config {
                 })),
                 power: layer.energy.map(|energy| Power::new(&energy, slots)).transpose()?,
                 region: layer.region,
-                on_battery: layer.on_battery.unwrap_or(false),
             })
         } else {
             None
@@ -534,8 +551,8 @@ mod tests {
     #[test]
     fn defaults_lend_half_the_cores_and_a_quarter_of_the_memory_and_stay_on_loopback() {
         let config = config("provide = true").unwrap();
-        let provide = config.provide.unwrap();
-        assert_eq!((provide.slots, provide.memory_bytes), (4, 4 << 30));
+        let limits = config.provide.unwrap().limits;
+        assert_eq!((limits.cpus, limits.memory_bytes), (4, 4 << 30));
         assert!(config.listen.iter().all(|a| a.ip().is_loopback()));
         assert!(!config.mdns);
     }
@@ -552,12 +569,15 @@ mod tests {
     fn bad_settings_are_named() {
         for (toml, part) in [
             ("provide = true\ncpus = 0", "cpus = `0`"),
-            ("provide = true\nmemory = \"1TiB\"", "memory = `1TiB`"),
+            ("provide = true\nmemory = \"1TiB\"", "memory_bytes = `1099511627776`"),
+            ("provide = true\n[limits]\nhours = [\"mo 1:00-2:00\"]", "hours = `mo 1:00-2:00`"),
+            ("provide = true\n[limits]\ntemperature_max = 7", "temperature_max = `7`"),
+            ("provide = true\n[limits]\nhour = 7", "unknown field `hour`"),
             ("provide = true\nmemory = \"many\"", "unit `many`"),
             ("api = \"0.0.0.0:80\"", "api = `0.0.0.0:80`"),
             ("listen = []", "listen"),
             ("cpu = 3", "unknown field `cpu`"),
-            ("provide = true\n[price]\nbusy_percent = 20_000", "price.busy_percent = `20000`"),
+            ("provide = true\n[price]\nbusy_percent = 20_000", "busy_percent = `20000`"),
             ("[price]\nper_giga = 1", "unknown field `per_giga`"),
             ("provide = true\n[energy]\nwatts_idle = 5", "energy.watts_per_slot"),
             ("provide = true\n[energy]\nwatts_idle = 5\nwatts_busy = 4", "energy.watts_busy = `4`"),
@@ -581,9 +601,9 @@ mod tests {
         let flag = Layer { price_per_gigafuel: Some(7), ..Layer::default() };
         for (layer, fuel) in [(layer.clone(), 5), (flag.over(layer), 7)] {
             let provide = Config::new("/h".into(), layer, MACHINE).unwrap().provide.unwrap();
-            let price = provide.price;
+            let (price, busy) = (provide.limits.price, provide.limits.busy_percent);
             assert_eq!((price.per_gigafuel, price.per_code_mebibyte), (Amount(fuel), Amount(100)));
-            assert_eq!((price.per_data_mebibyte, provide.busy_percent), (Amount(0), 50));
+            assert_eq!((price.per_data_mebibyte, busy), (Amount(0), 50));
         }
     }
 

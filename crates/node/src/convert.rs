@@ -4,7 +4,8 @@ use ayni_api::json::{
     ChannelJson, ConfidenceJson, CostJson, DisputeState, EventJson, EventKind, Evidence, FaultJson,
     JobCounts, JobDetail, JobProvider, JobState, JobSummary, JuryJson, Mismatch, ObservedJson,
     OutcomeJson, PauseReasonJson, PowerJson, QuoteJson, QuoteProviderJson, QuoteRequest,
-    QuoteUnusable, Schema, Side, StakeJson, TaskRow, TaskState, Text, Verification, VerifyJson,
+    QuoteUnusable, ReadingsJson, RestJson, Schema, Side, StakeJson, TaskRow, TaskState, Text,
+    Verification, VerifyJson,
 };
 use ayni_core as core;
 use ayni_court::{Call, Verdict};
@@ -14,6 +15,7 @@ use ayni_wire::{ReceiptFile, outcome_digest};
 use crate::bank::Staked;
 use crate::config::Power;
 use crate::news::Numbered;
+use crate::owner::{Readings, Rest};
 
 pub(crate) fn job_summary(job: &core::JobView) -> JobSummary {
     JobSummary {
@@ -184,6 +186,35 @@ pub(crate) fn pause(reason: core::PauseReason) -> PauseReasonJson {
         core::PauseReason::Owner => PauseReasonJson::Owner,
         core::PauseReason::Battery => PauseReasonJson::Battery,
         core::PauseReason::DiskFull => PauseReasonJson::DiskFull,
+        core::PauseReason::Hours => PauseReasonJson::Hours,
+        core::PauseReason::InUse => PauseReasonJson::InUse,
+        core::PauseReason::Busy => PauseReasonJson::Busy,
+        core::PauseReason::Memory => PauseReasonJson::Memory,
+        core::PauseReason::Hot => PauseReasonJson::Hot,
+        core::PauseReason::Metered => PauseReasonJson::Metered,
+        core::PauseReason::Transfer => PauseReasonJson::Transfer,
+    }
+}
+
+pub(crate) fn rest(reason: core::PauseReason, rest: Option<&Rest>) -> RestJson {
+    let reason = pause(reason);
+    RestJson {
+        reason,
+        text: rest.map_or_else(|| reason.text().to_owned(), |rest| rest.text.clone()),
+        since_ms: rest.map(|rest| rest.since_ms),
+        until_ms: rest.and_then(|rest| rest.until_ms),
+    }
+}
+
+pub(crate) fn readings(read: &Readings) -> ReadingsJson {
+    ReadingsJson {
+        on_battery: read.on_battery,
+        metered: read.metered,
+        idle_s: read.idle.map(|idle| idle.as_secs()),
+        others_cpu_percent: read.others_cpu_percent,
+        free_memory_percent: read.free_memory_percent,
+        temperature: read.temperature,
+        transferred_today_bytes: Text(read.transferred_today),
     }
 }
 

@@ -58,14 +58,14 @@ pub(crate) async fn checks(shared: &Arc<Shared>) -> Vec<Check> {
     checks.push(disk(shared));
     checks.push(clock());
     checks.push(network(shared));
-    let battery = crate::owner::on_battery();
-    let lends = shared.config.provide.as_ref();
-    checks.push(match lends {
-        Some(provide) if battery && !provide.on_battery => check(
+    let battery = crate::owner::senses::on_battery();
+    let limits = shared.owner.as_ref().map(|owner| owner.limits());
+    checks.push(match limits {
+        Some(limits) if battery && !limits.on_battery => check(
             "power",
             CheckLevel::Warn,
             "on battery: nothing runs for others",
-            Some("plug in, or start with --on-battery"),
+            Some("plug in, or `ayni limits set --on-battery yes`"),
         ),
         _ => check("power", CheckLevel::Ok, if battery { "on battery" } else { "mains" }, NO_HINT),
     });

@@ -36,8 +36,12 @@ mod work;
 pub use ayni_chain::keystore::ScryptCost as KeystoreCost;
 pub use ayni_store::HomeError;
 pub use bank::BankError;
-pub use config::{Config, ConfigError, Layer, Machine, Pay, PayLayer, Provide, parse_size};
+pub use config::{
+    Config, ConfigError, Layer, LimitsLayer, Machine, Pay, PayLayer, Provide, parse_size,
+};
 pub use ledger::{
     GRANT, LedgerError, RunningLedger, make_account, start as start_ledger, use_chain,
 };
+pub use owner::OwnerError;
+pub use owner::limits::{BadLimit, Hours, Limits};
 pub use start::{Node, StartError};

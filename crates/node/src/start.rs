@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use ayni_api::{Endpoint, EndpointError, Security, Token};
 use ayni_core::{
-    Command, Config as CoreConfig, Core, Event, HomeConfig, PauseReason, ProviderConfig, Tuning,
-    WireSeal,
+    Command, Config as CoreConfig, Core, Event, HomeConfig, ProviderConfig, Tuning, WireSeal,
 };
 use ayni_net::{Net, NetConfig, NetError, NetEvent};
 use ayni_sandbox::{ArtefactCache, CacheError, Sandbox, SandboxConfig, SandboxError};
@@ -22,11 +21,13 @@ use tokio::sync::oneshot;
 use crate::backend::NodeBackend;
 use crate::bank::{self, Bank, BankError, BankHandle};
 use crate::cheat::Cheat;
-use crate::config::Config;
+use crate::config::{Config, Machine};
 use crate::court::Bench;
 use crate::fetch::{Fetcher, Host};
 use crate::memory::Memory;
 use crate::news::News;
+use crate::owner::limits::{Has, Limits};
+use crate::owner::{self, Owner, OwnerError};
 use crate::persist::{self, PersistNews};
 use crate::programs::Programs;
 use crate::pump::{Clock, Handle, Pump};
@@ -68,6 +69,8 @@ pub enum StartError {
     Random(#[from] getrandom::Error),
     #[error("can't pay or be paid: {0}")]
     Bank(#[from] BankError),
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     #[error("can't start a thread: {0}")]
     Thread(#[source] std::io::Error),
 }
@@ -84,6 +87,9 @@ impl StartError {
                 "see whether the disk is full or another program changed the file; a copy of the home is worth making before anything else".to_owned()
             }
             Self::Sandbox(error) => error.hint().to_owned(),
+            Self::Owner(OwnerError::Damaged { .. } | OwnerError::Limit(_)) => {
+                "move the file `owner.json` of the home away; limits are then those of the settings".to_owned()
+            }
             Self::Peer { .. } => {
                 "give a ticket (`ayni invite` prints one, `ayni1…`) or `did:key:…@address:port`".to_owned()
             }
@@ -123,6 +129,7 @@ pub(crate) struct Shared {
     pub(crate) shop: Arc<Shop>,
     pub(crate) self_test: SelfTest,
     pub(crate) bank: Option<BankHandle>,
+    pub(crate) owner: Option<Arc<Owner>>,
     pub(crate) news: Arc<Mutex<News>>,
     pub(crate) started: Instant,
     /// Milliseconds after `started` of the last request.
@@ -162,7 +169,17 @@ impl Node {
                 Some(Arc::new(cheat))
             }
         };
-        let disk_bytes = config.provide.as_ref().map_or(1 << 30, |p| p.disk_bytes);
+        let mut config = config;
+        let owner = match &mut config.provide {
+            None => None,
+            Some(provide) => {
+                let has = Has::of(&Machine::read());
+                let owner = Owner::open(home.path(), provide.limits.clone(), has)?;
+                provide.limits = owner.limits();
+                Some(Arc::new(owner))
+            }
+        };
+        let disk_bytes = config.provide.as_ref().map_or(1 << 30, |p| p.limits.disk_bytes);
         let blobs = Arc::new(Blobs::open(&home.path().join("blobs"), disk_bytes)?);
         let journal_path = home.path().join("journal.redb");
         let journal = Journal::open(&journal_path)?;
@@ -176,7 +193,6 @@ impl Node {
 
         let memory = Memory::of_home(home.path());
         let remembered = memory.read();
-        let mut config = config;
         let elsewhere = |peer: &NodeAddr| peer.direct.iter().any(|a| !a.ip().is_loopback());
         if config.listen_default && peers.iter().any(elsewhere) {
             config.listen = vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))];
@@ -277,6 +293,7 @@ impl Node {
             shop,
             self_test,
             bank: handle_of(&bank).cloned(),
+            owner,
             news,
             started: Instant::now(),
             last_asked: AtomicU64::new(0),
@@ -293,7 +310,7 @@ impl Node {
         endpoint.publish(home.path())?;
         let mut helpers = vec![
             tokio::spawn(pass_on(net_events, handle.clone())),
-            tokio::spawn(mind_battery(shared.clone())),
+            tokio::spawn(owner::mind(shared.clone())),
             tokio::spawn(mind_idleness(shared.clone())),
             tokio::spawn(mind_address(shared.clone())),
             tokio::spawn(mind_peers(shared.clone(), memory)),
@@ -315,6 +332,12 @@ impl Node {
             endpoint,
             home,
         })
+    }
+
+    /// What it lends, if it does.
+    #[must_use]
+    pub fn limits(&self) -> Option<Limits> {
+        self.shared.owner.as_ref().map(|owner| owner.limits())
     }
 
     /// Completes when somebody asked the node to stop, or it has been idle for as long as it was
@@ -384,11 +407,11 @@ fn core_config(
         },
         addr,
         provider: config.provide.as_ref().map(|provide| ProviderConfig {
-            slots: provide.slots,
-            memory_bytes: provide.memory_bytes / u64::from(provide.slots),
-            disk_bytes: provide.disk_bytes,
-            price: provide.price,
-            busy_percent: provide.busy_percent,
+            slots: provide.limits.lent().slots,
+            memory_bytes: provide.limits.lent().memory_bytes,
+            disk_bytes: provide.limits.disk_bytes,
+            price: provide.limits.price,
+            busy_percent: provide.limits.busy_percent,
             stake: provide.stake,
             disputes: bank.map(|bank| bank.contracts.disputes),
             hold_back: provide.hold_back,
@@ -445,27 +468,6 @@ async fn pass_on(mut events: tokio::sync::mpsc::Receiver<NetEvent>, handle: Hand
                 tracing::debug!(peer = %to.short(), "not delivered: {reason}");
             }
         }
-    }
-}
-
-/// Rests while the machine runs on battery, unless the owner says otherwise.
-async fn mind_battery(shared: Arc<Shared>) {
-    if shared.config.provide.as_ref().is_none_or(|provide| provide.on_battery) {
-        return;
-    }
-    let mut resting = false;
-    loop {
-        let on_battery = crate::owner::on_battery();
-        if on_battery != resting {
-            resting = on_battery;
-            let reason = PauseReason::Battery;
-            let command =
-                if resting { Command::Pause { reason } } else { Command::Resume { reason } };
-            if shared.handle.command(command).await.is_err() {
-                return;
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 

@@ -20,9 +20,10 @@ use crate::error::{ApiError, ErrorBody, chain};
 use crate::json::{
     AddTasks, BlobStored, ChannelList, CheckJson, CheckRequest, DisputeList, Doctor, Done,
     EvidenceList, ExecReport, ExecRequest, Identity, InviteRequest, JobAccepted, JobDetail,
-    JobList, JobRequest, JoinRequest, Joined, MissingReply, MissingRequest, OfferList, PeerList,
-    ProviderStatus, QuoteJson, QuoteRequest, StakeJson, StakeRequest, Status, TaskDetail,
-    TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson, Why,
+    JobList, JobRequest, JoinRequest, Joined, MissingReply, MissingRequest, OfferList, OwnerLimits,
+    PauseRequest, PeerList, ProviderStatus, QuoteJson, QuoteRequest, StakeJson, StakeRequest,
+    Status, TaskDetail, TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyReport,
+    WalletJson, Why,
 };
 use crate::limits;
 
@@ -428,10 +429,29 @@ impl Client {
         self.get("/v1/provider").await
     }
 
+    /// The owner's limits.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn limits(&self) -> Result<OwnerLimits, ApiError> {
+        self.get("/v1/provider/limits").await
+    }
+
+    /// Sets them; answers what holds then.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn set_limits(&self, limits: &OwnerLimits) -> Result<OwnerLimits, ApiError> {
+        let request = self.request(Method::PUT, "/v1/provider/limits").json(limits);
+        read(send(request).await?).await
+    }
+
+    /// Goes back to what the settings say; answers what holds then.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn reset_limits(&self) -> Result<OwnerLimits, ApiError> {
+        read(send(self.request(Method::DELETE, "/v1/provider/limits")).await?).await
+    }
+
     /// Rest.
     #[allow(clippy::missing_errors_doc)]
-    pub async fn pause(&self) -> Result<Done, ApiError> {
-        self.post_empty("/v1/provider/pause").await
+    pub async fn pause(&self, how: &PauseRequest) -> Result<Done, ApiError> {
+        self.post("/v1/provider/pause", how).await
     }
 
     /// Go on.

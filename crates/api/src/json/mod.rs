@@ -9,6 +9,7 @@
 mod court;
 mod event;
 mod job;
+mod limits;
 mod money;
 mod node;
 mod program;
@@ -24,6 +25,7 @@ pub use job::{
     JobDetail, JobList, JobProvider, JobRequest, JobState, JobSummary, Mismatch, TaskDetail,
     TaskFilter, TaskList, TaskRow, TaskState, TasksAdded, Verification, VerifyJson,
 };
+pub use limits::{OwnerLimits, PauseRequest, ReadingsJson, RestJson};
 pub use money::{ChannelJson, ChannelList, Side, WalletJson};
 pub use node::{
     BlobStored, Check, CheckLevel, Doctor, Done, EnergyJson, Identity, InviteRequest, JoinRequest,

@@ -4,7 +4,7 @@ use ayni_types::{NodeId, TaskId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{EnergyJson, PriceJson, Schema, Text};
+use super::{EnergyJson, PriceJson, ReadingsJson, RestJson, Schema, Text};
 
 /// What this node lends, and how that goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -16,6 +16,10 @@ pub struct ProviderStatus {
     pub state: ProviderState,
     /// Why it rests; several may hold at once.
     pub pauses: Vec<PauseReasonJson>,
+    /// The same in words, with the values that were read.
+    pub rests: Vec<RestJson>,
+    /// What the node reads of its machine.
+    pub readings: ReadingsJson,
     /// Its owner's limits.
     pub lending: Lending,
     /// What runs now.
@@ -93,6 +97,13 @@ pub enum PauseReasonJson {
     Owner,
     Battery,
     DiskFull,
+    Hours,
+    InUse,
+    Busy,
+    Memory,
+    Hot,
+    Metered,
+    Transfer,
 }
 
 impl PauseReasonJson {
@@ -103,6 +114,13 @@ impl PauseReasonJson {
             Self::Owner => "paused by its owner",
             Self::Battery => "on battery",
             Self::DiskFull => "the disk is full",
+            Self::Hours => "not lent at this hour",
+            Self::InUse => "somebody is at the machine",
+            Self::Busy => "other programs need the processor",
+            Self::Memory => "other programs need the memory",
+            Self::Hot => "too hot",
+            Self::Metered => "the network is billed by volume",
+            Self::Transfer => "the day's transfer is spent",
         }
     }
 }

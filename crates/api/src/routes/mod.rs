@@ -70,6 +70,12 @@ pub fn router<B: Backend>(backend: Arc<B>, security: Security) -> Router {
             post(programs::verify::<B>).layer(DefaultBodyLimit::max(limits::RECEIPT_BYTES_MAX)),
         )
         .route("/v1/provider", get(provider::provider::<B>))
+        .route(
+            "/v1/provider/limits",
+            get(provider::limits::<B>)
+                .put(provider::set_limits::<B>)
+                .delete(provider::reset_limits::<B>),
+        )
         .route("/v1/provider/pause", post(provider::pause::<B>))
         .route("/v1/provider/resume", post(provider::resume::<B>))
         .route("/v1/provider/drain", post(provider::drain::<B>))

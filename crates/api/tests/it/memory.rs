@@ -7,9 +7,9 @@ use axum::body::Bytes;
 use ayni_api::json::{
     BlobStored, ChannelList, CheckJson, ConfidenceJson, DisputeList, Doctor, EventJson, EventKind,
     EvidenceList, ExecReport, Identity, JobAccepted, JobCounts, JobDetail, JobList, JobRequest,
-    JobState, JobSummary, Joined, NodeAddrJson, OfferList, PeerList, ProviderStatus, QuoteJson,
-    QuoteRequest, Schema, StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskList,
-    TasksAdded, Text, TicketJson, VerifyJson, VerifyReport, WalletJson, Why,
+    JobState, JobSummary, Joined, NodeAddrJson, OfferList, OwnerLimits, PauseRequest, PeerList,
+    ProviderStatus, QuoteJson, QuoteRequest, Schema, StakeJson, StakeRequest, Status, TaskDetail,
+    TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyJson, VerifyReport, WalletJson, Why,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
 use ayni_types::{ChannelId, Digest, JobId, NodeAddr, NodeId, TaskSpec};
@@ -221,7 +221,13 @@ impl Backend for Memory {
     async fn provider(&self) -> Result<ProviderStatus, ApiError> {
         Err(ApiError::new(codes::PROV_NONE, "this node does not provide"))
     }
-    async fn pause(&self) -> Result<(), ApiError> {
+    async fn limits(&self) -> Result<OwnerLimits, ApiError> {
+        Err(ApiError::new(codes::PROV_NONE, "this node does not provide"))
+    }
+    async fn set_limits(&self, limits: Option<OwnerLimits>) -> Result<OwnerLimits, ApiError> {
+        limits.ok_or_else(|| ApiError::new(codes::PROV_NONE, "this node does not provide"))
+    }
+    async fn pause(&self, _: PauseRequest) -> Result<(), ApiError> {
         Ok(())
     }
     async fn resume(&self) -> Result<(), ApiError> {

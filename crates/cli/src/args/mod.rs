@@ -2,6 +2,7 @@
 
 mod daemon;
 mod job;
+mod limits;
 mod money;
 mod run;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use daemon::{DaemonArgs, DevArgs, LendArgs, ProvideArgs};
 pub(crate) use job::{FetchArgs, JobCommand, OutputArgs, ShowArgs};
+pub(crate) use limits::{LimitsCommand, SetLimits, YesNo};
 pub(crate) use money::{
     ChannelCommand, DisputeCommand, GovCommand, LedgerArgs, StakeCommand, StatementArgs, VoteWord,
     WalletCommand,
@@ -148,10 +150,21 @@ pub(crate) enum Command {
     },
     /// Lend this machine: run the node as a provider, in the foreground.
     Provide(Box<ProvideArgs>),
-    /// Provider: rest, freezing what runs for others.
-    Pause,
+    /// Provider: rest, and hand back what runs for others: `pause`, `pause 1h`, `pause until 18:00`,
+    /// `pause until tomorrow`.
+    Pause {
+        /// How long [default: until told to go on].
+        #[arg(value_name = "HOW LONG", num_args = 0..=2)]
+        how_long: Vec<String>,
+    },
     /// Provider: go on.
     Resume,
+    /// Provider: what this machine lends, when, and why it rests now.
+    Limits {
+        /// What to do [default: show them].
+        #[command(subcommand)]
+        command: Option<LimitsCommand>,
+    },
     /// Run the node in the foreground.
     Daemon(Box<DaemonArgs>),
     /// Stop the running daemon. Jobs go on when it starts again.

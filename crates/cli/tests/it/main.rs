@@ -10,4 +10,5 @@ mod kills;
 mod liars;
 mod mistakes;
 mod network;
+mod owner;
 mod paid;

@@ -52,12 +52,18 @@ pub(crate) struct Node {
 
 impl Network {
     pub(crate) fn start(providers: u32, args: &[&str]) -> Self {
+        Self::start_in(providers, args, &[])
+    }
+
+    /// With something in its environment.
+    pub(crate) fn start_in(providers: u32, args: &[&str], env: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let log = std::fs::File::create(dir.path().join("dev.log")).expect("a log");
         let mut process = ayni()
             .args(["dev", "--json", "--providers", &providers.to_string(), "--dir"])
             .arg(dir.path().join("net"))
             .args(args)
+            .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
