@@ -1,12 +1,13 @@
 //! What this network's ways cost, measured here and now: metering, starting, idling.
 //!
 //! `compute` compares engines by processor time, `start` times a small task through real jails,
-//! `idle` watches a provider that has nothing to do. Figures are minimum and median, ratios are
+//! `idle` watches a provider that has nothing to do, `giveback` one whose owner comes back. Figures are minimum and median, ratios are
 //! within one run, since the machine may be busy with other things. Everything is the dev profile's:
 //! guests are compiled by the engine itself and do not depend on it. Deliberately not here: other
 //! networks.
 
 mod compute;
+mod giveback;
 mod idle;
 mod start;
 
@@ -14,6 +15,8 @@ use anyhow::{Result, bail};
 
 use crate::command::{output, say};
 use crate::shell::{cargo, run as run_shown};
+
+pub(crate) use giveback::{TRIALS_USUAL, run as give_back};
 
 /// Rounds when nobody says how many.
 pub(crate) const ROUNDS_USUAL: u32 = 11;

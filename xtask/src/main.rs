@@ -39,6 +39,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   data [NAME…]                  obtain the examples' data (or some's) and lay it out under
                                 target/examples
   examples NAME RESULTS         compare a results folder with the ordinary tool's answer
+  bench giveback [TRIALS]       how soon a machine is its owner's again; a quarter of an hour
   bench run [ROUNDS]            what metering, starting and idling cost; some minutes
   corpus                        obtain programs that others wrote; print how each is run, as JSON
   corpus --run [--heavy] [--bin DIR] [NAME…]
@@ -100,6 +101,8 @@ fn run(words: &[&str]) -> Result<()> {
                 bail!("`{name}` differs from its reference: {}", check.complaints);
             }
         }
+        ["bench", "giveback"] => bench::give_back(bench::TRIALS_USUAL)?,
+        ["bench", "giveback", trials] => bench::give_back(trials.parse()?)?,
         ["bench", "run"] => bench::run(bench::ROUNDS_USUAL)?,
         ["bench", "run", rounds] => bench::run(rounds.parse()?)?,
         ["fuzz", choice @ ..] => fuzz::all(&fuzz::Choice::parse(choice)?)?,

@@ -68,17 +68,23 @@ struct Family {
     cpu_ms: u64,
 }
 
-struct Node {
+pub(super) struct Node {
     child: Child,
     home: PathBuf,
 }
 
 impl Node {
-    fn start(home: PathBuf, words: &[&str]) -> Result<Self> {
+    pub(super) fn start(home: PathBuf, words: &[&str]) -> Result<Self> {
+        Self::start_in(home, words, &[])
+    }
+
+    /// With something in its environment.
+    pub(super) fn start_in(home: PathBuf, words: &[&str], env: &[(&str, &str)]) -> Result<Self> {
         fresh_folder(&home)?;
         let log = home.join("daemon.log");
         let mut ayni = command(built("ayni"));
         ayni.args(words).args(["--exit-with-parent", "--home"]).arg(&home);
+        ayni.envs(env.iter().copied());
         ayni.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log)?);
         let child = ayni.spawn().context("can't start `ayni`")?;
         let mut node = Self { child, home };
@@ -100,7 +106,15 @@ impl Node {
         serde_json::from_slice::<Value>(&said).is_ok_and(|said| said["pid"] == self.child.id())
     }
 
-    fn ask(&self, words: &[&str]) -> Result<Value> {
+    pub(super) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn ask(&self, words: &[&str]) -> Result<Value> {
         let mut ayni = command(built("ayni"));
         let said = output(ayni.args(words).args(["--json", "--home"]).arg(&self.home))?;
         serde_json::from_str(&said).with_context(|| format!("`ayni {}` said {said}", words[0]))
