@@ -90,6 +90,10 @@ codes! {
         "not an id"
         "Jobs are named by 32 hex digits, blobs and tasks by 64, nodes by a did:key."
         "`ayni job list` shows the ids of jobs"
+    API_LOGIN "E-API-008" 401 false KEY
+        "the login link can't be used"
+        "A login link is good for two minutes and for one browser. It was used before, is too old, or belongs to another start of the node."
+        "`ayni open` makes a new one"
     NODE_INTERNAL "E-NODE-001" 500 true OURS
         "the node failed in a way that it should not"
         "A bug of ours, or a machine in trouble. The node's log has more."

@@ -67,15 +67,23 @@ impl Token {
         Self(text.trim().to_owned())
     }
 
+    /// A new secret, as 64 hex digits.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub(crate) fn random() -> Result<Self, EndpointError> {
+        let mut secret = [0_u8; Self::DIGITS / 2];
+        getrandom::fill(&mut secret).map_err(|e| EndpointError::Random(e.to_string()))?;
+        Ok(Self(secret.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
     /// Reads the token of `home`, making it first if there is none.
     ///
     /// # Errors
     /// When the file can't be read or written, is readable by others, or is damaged.
     pub fn load_or_create(home: &Path) -> Result<Self, EndpointError> {
         let path = home.join(Self::FILE);
-        let mut secret = [0_u8; Self::DIGITS / 2];
-        getrandom::fill(&mut secret).map_err(|e| EndpointError::Random(e.to_string()))?;
-        let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = Self::random()?.0;
         // Written beside its place and linked into it, so that nobody reads half a token.
         let draft = home.join(format!(".{}.{}", Self::FILE, std::process::id()));
         if !path.exists() {

@@ -10,6 +10,7 @@
 //! - [`codes`], [`ApiError`]: what is said when it fails
 //! - [`Backend`]: what a node has to be able to do
 //! - [`router`], [`serve`], [`Security`]: how it is reached, and by whom
+//! - the dashboard's files, and how a browser is logged in (`routes/page`, `session`)
 //! - [`Endpoint`], [`Token`]: how a program on this machine finds a running node
 //! - [`Client`]: the other side
 
@@ -23,6 +24,7 @@ pub mod limits;
 mod openapi;
 mod routes;
 mod security;
+mod session;
 
 pub use backend::{Backend, BlobBody, BlobRead, EventStream};
 pub use client::Client;

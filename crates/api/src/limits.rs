@@ -12,3 +12,9 @@ pub const DIGESTS_PER_REQUEST_MAX: usize = 10_000;
 pub const RECEIPT_BYTES_MAX: usize = 4 << 20;
 /// Largest blob that may be put, in bytes; it is streamed, never held.
 pub const BLOB_BYTES_MAX: u64 = 64 << 30;
+/// Largest body of `POST /v1/session`, which anybody on this machine may send.
+pub const LOGIN_BYTES_MAX: usize = 1 << 10;
+/// Login codes that wait to be exchanged, about 100 bytes each; the oldest makes room.
+pub const LOGIN_CODES_MAX: usize = 16;
+/// Browsers that are logged in, about 200 bytes each; the oldest is logged out.
+pub const SESSIONS_MAX: usize = 64;

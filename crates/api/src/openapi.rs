@@ -1,10 +1,10 @@
 //! The OpenAPI document, generated from the routes and the shapes.
 
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::json;
-use crate::routes::{blobs, events, jobs, money, node, programs, provider};
+use crate::routes::{blobs, events, jobs, money, node, programs, provider, session};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -12,14 +12,15 @@ use crate::routes::{blobs, events, jobs, money, node, programs, provider};
         title = "Ayni node API",
         description = "The API of one Ayni node, for programs of its owner on the same machine. \
             It listens on the loopback address only. Every request but the health checks carries \
-            the bearer token of the file `api.token` in the node's home.\n\nIds are text; fuel and \
+            the bearer token of the file `api.token` in the node's home; the dashboard in a browser \
+            carries a session instead, a cookie and a key.\n\nIds are text; fuel and \
             money are decimal text, because numbers above 2^53 are not safe in JavaScript; bytes, \
             counts and milliseconds are numbers. Every answer carries `schema`; new fields may \
             appear at any time. Every failure is `{\"error\":{code,message,hint,retryable}}`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     servers((url = "http://127.0.0.1:{port}", variables(("port" = (default = "7700"))))),
-    security(("token" = [])),
+    security(("token" = []), ("cookie" = [], "key" = [])),
     modifiers(&Token),
     paths(
         node::healthz, node::readyz, node::openapi_json,
@@ -32,6 +33,7 @@ use crate::routes::{blobs, events, jobs, money, node, programs, provider};
         programs::exec, programs::check, programs::verify,
         money::wallet, money::quote, money::list_channels, money::close_channel, money::claim,
         money::stake, money::change_stake, money::disputes, money::appeal,
+        session::login_link, session::begin, session::show, session::end,
         provider::provider, provider::limits, provider::set_limits, provider::reset_limits,
         provider::pause, provider::resume, provider::drain,
     ),
@@ -47,10 +49,13 @@ impl Modify for Token {
             .scheme(HttpAuthScheme::Bearer)
             .description(Some("The text of `api.token` in the node's home"))
             .build();
-        document
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("token", SecurityScheme::Http(scheme));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(scheme));
+        let described = |name: &str, text: &str| ApiKeyValue::with_description(name, text);
+        let cookie = described("ayni_PORT", "Set by `POST /v1/session`");
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+        let key = described("X-Ayni-Key", "Answered by `POST /v1/session`; goes with the cookie");
+        components.add_security_scheme("key", SecurityScheme::ApiKey(ApiKey::Header(key)));
     }
 }
 
@@ -70,7 +75,7 @@ mod tests {
     fn every_route_is_described_and_every_reference_resolves() {
         let document: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.values().map(|p| p.as_object().unwrap().len()).sum::<usize>(), 47);
+        assert_eq!(paths.values().map(|p| p.as_object().unwrap().len()).sum::<usize>(), 51);
         let text = openapi();
         for reference in text.split("#/components/schemas/").skip(1) {
             let name = reference.split('"').next().unwrap();

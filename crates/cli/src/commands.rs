@@ -8,8 +8,8 @@ use ayni_api::{ApiError, Client};
 use crate::args::{Cli, Command};
 use crate::ui::Ui;
 use crate::{
-    check, court, daemon, dev, docs, exec, gov, home, job, limits, money, new, node, quote, run,
-    shop, verify,
+    check, court, daemon, dev, docs, exec, gov, home, job, limits, money, new, node, open, quote,
+    run, shop, verify,
 };
 
 /// Does what the command line says.
@@ -26,6 +26,11 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
             done(node::offers(&daemon::ensure(&home()?).await?, refresh, ui).await)
         }
         Command::Status => done(node::status(&running(&home()?).await?, ui).await),
+        Command::Open { id, no_browser } => {
+            let home = home()?;
+            let client = daemon::ensure(&home).await?;
+            done(open::run(&client, &home, id.as_deref(), no_browser, ui).await)
+        }
         Command::Why { job } => {
             done(node::why(&daemon::ensure(&home()?).await?, job.as_deref(), ui).await)
         }

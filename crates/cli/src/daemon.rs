@@ -40,6 +40,7 @@ pub(crate) async fn run(
         );
     }
     tracing::info!(api = %node.api, "node {} is up", node.id);
+    tracing::info!("dashboard: http://{}/ (`ayni open` logs a browser in)", node.api);
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let orphaned = async {
         while !exit_with_parent || rustix::process::getppid() == parent {

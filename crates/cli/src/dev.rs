@@ -230,6 +230,7 @@ fn show(dir: &Path, members: &[Member], ui: &Ui) {
     }
     println!();
     println!("use it:  export AYNI_HOME={}", requester.display());
+    println!("         ayni open            # the requester's dashboard; each api above has one");
     println!("         ayni offers");
     println!("stop it: Ctrl-C here, or kill {}", std::process::id());
 }

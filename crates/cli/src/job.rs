@@ -256,7 +256,7 @@ fn detail_text(job: &JobDetail) -> String {
 
 /// What a job was billed, and how that stands to its budget.
 fn billed(job: &JobDetail) -> String {
-    let mut text = show_exact(job.billed.0);
+    let mut text = show_exact(job.summary.billed.0);
     if let Some(budget) = job.budget {
         text.push_str(&format!(" of a budget of {}", show_exact(budget.0)));
     }
@@ -271,7 +271,7 @@ async fn all_rows(
     job: JobId,
     state: Option<TaskState>,
 ) -> Result<Vec<TaskRow>, ApiError> {
-    let mut filter = TaskFilter { from: 0, count: Some(1_000), state };
+    let mut filter = TaskFilter { from: 0, count: Some(1_000), state, ..TaskFilter::default() };
     let mut rows = Vec::new();
     loop {
         let page = client.tasks(job, filter).await?;
@@ -501,7 +501,7 @@ fn summary_lines(detail: &JobDetail, elapsed_ms: u64) -> Vec<String> {
         detail.audited,
         detail.retried
     ));
-    if detail.budget.is_some() || detail.billed != detail.price {
+    if detail.budget.is_some() || detail.summary.billed != detail.price {
         lines.push(format!("billed {}", billed(detail)));
     }
     if counts.accepted > 0 && !detail.nondeterministic {

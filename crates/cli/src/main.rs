@@ -22,6 +22,7 @@ mod limits;
 mod money;
 mod new;
 mod node;
+mod open;
 mod output;
 mod params;
 mod pilot;

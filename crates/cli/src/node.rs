@@ -110,7 +110,7 @@ pub(crate) async fn peers(client: &Client, ui: &Ui) -> Result<(), ApiError> {
     }
     ui.show(&list, |list| {
         let rows: Vec<_> = list.peers.iter().map(peer_line).collect();
-        table(&["node", "path", ">rtt", "roles", "address", "agent"], &rows)
+        table(&["node", "path", ">rtt", ">in", ">out", "roles", "address", "agent"], &rows)
     });
     Ok(())
 }
@@ -120,6 +120,8 @@ fn peer_line(peer: &Peer) -> Vec<String> {
         peer.node.0.short(),
         if peer.connected { escape(&peer.path) } else { "not connected".to_owned() },
         peer.rtt_ms.map_or("-".to_owned(), show_ms),
+        peer.bytes_in.map_or("-".to_owned(), show_bytes),
+        peer.bytes_out.map_or("-".to_owned(), show_bytes),
         peer.roles.map_or("?".to_owned(), |roles| roles.text()),
         peer.direct.first().map_or("-".to_owned(), ToString::to_string),
         peer.agent.as_deref().map(escape).unwrap_or_default(),

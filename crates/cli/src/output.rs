@@ -146,7 +146,12 @@ impl Writer {
     /// Looks at all accepted tasks of the job and writes those that are missing.
     pub(crate) async fn sync(&mut self) -> Result<(), ApiError> {
         let client = self.client.clone();
-        let mut filter = TaskFilter { from: 0, count: Some(500), state: Some(TaskState::Accepted) };
+        let mut filter = TaskFilter {
+            from: 0,
+            count: Some(500),
+            state: Some(TaskState::Accepted),
+            ..TaskFilter::default()
+        };
         loop {
             let page = client.tasks(self.job, filter).await?;
             for row in &page.tasks {
@@ -413,7 +418,7 @@ pub(crate) async fn collect(
     let io = |error: std::io::Error| failed(path, &error);
     let draft = path.with_extension("part");
     let mut out = tokio::io::BufWriter::new(tokio::fs::File::create(&draft).await.map_err(io)?);
-    let mut filter = TaskFilter { from: 0, count: Some(500), state: None };
+    let mut filter = TaskFilter { from: 0, count: Some(500), state: None, ..TaskFilter::default() };
     let mut count = 0;
     loop {
         let page = client.tasks(job, filter).await?;

@@ -213,7 +213,8 @@ async fn say_pilot(
     count: u32,
     progress: &Progress,
 ) -> Result<(), ApiError> {
-    let filter = TaskFilter { from: 0, count: Some(count.min(1_000)), state: None };
+    let filter =
+        TaskFilter { from: 0, count: Some(count.min(1_000)), state: None, ..TaskFilter::default() };
     let page = client.tasks(detail.summary.id.0, filter).await?;
     let sizes: Vec<_> = tasks.iter().map(|task| task.size).collect();
     let samples = pilot::samples(&page.tasks, &sizes);

@@ -272,6 +272,10 @@ impl Backend for NodeBackend {
                     roles: peer.roles.map(RolesJson::from),
                     agent: (!peer.agent.is_empty()).then_some(peer.agent),
                     seen_ms: (peer.heard > Time(0)).then_some(peer.heard.0.min(now.0)),
+                    connected_ms: link
+                        .map(|status| u64::try_from(status.since.as_millis()).unwrap_or(u64::MAX)),
+                    bytes_in: link.map(|status| status.bytes_in),
+                    bytes_out: link.map(|status| status.bytes_out),
                 }
             })
             .collect();
@@ -482,7 +486,11 @@ impl Backend for NodeBackend {
         let (view, leases, evidence) =
             self.look(move |core| (core.job(job), core.leases(), core.evidence(job))).await?;
         let view = view.ok_or_else(|| unknown_job(job))?;
-        Ok(convert::job_detail(&view, &leases, &evidence))
+        let phases = {
+            let news = self.0.news.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            news.phases(job)
+        };
+        Ok(convert::job_detail(&view, &leases, &evidence, phases))
     }
 
     async fn tasks(&self, job: JobId, filter: TaskFilter) -> Result<TaskList, ApiError> {
@@ -498,7 +506,10 @@ impl Backend for NodeBackend {
                     let Some(task) = core.task(job, at) else { break };
                     let receipt = if task.receipt { core.receipt(job, at) } else { None };
                     let replaced = convert::is_replaced(&task, &evidence);
-                    let row = convert::task_row(&task, receipt.as_ref(), replaced);
+                    let mut row = convert::task_row(&task, receipt.as_ref(), replaced);
+                    if filter.spec {
+                        row.spec = core.task_spec(job, at).map(|spec| TaskJson::from(&spec));
+                    }
                     if filter.state.is_none_or(|state| state == row.state) {
                         rows.push(row);
                     }

@@ -3,7 +3,7 @@
 use ayni_api::json::{
     ChannelJson, ConfidenceJson, CostJson, DisputeState, EventJson, EventKind, Evidence, FaultJson,
     JobCounts, JobDetail, JobProvider, JobState, JobSummary, JuryJson, Mismatch, ObservedJson,
-    OutcomeJson, PauseReasonJson, PowerJson, QuoteJson, QuoteProviderJson, QuoteRequest,
+    OutcomeJson, PauseReasonJson, PhaseJson, PowerJson, QuoteJson, QuoteProviderJson, QuoteRequest,
     QuoteUnusable, ReadingsJson, RestJson, Schema, Side, StakeJson, TaskRow, TaskState, Text,
     Verification, VerifyJson,
 };
@@ -38,6 +38,7 @@ pub(crate) fn job_summary(job: &core::JobView) -> JobSummary {
         },
         created_ms: job.submitted.0,
         ended_ms: job.ended.map(|time| time.0),
+        billed: Text(job.billed.0),
     }
 }
 
@@ -50,6 +51,7 @@ pub(crate) fn job_detail(
     job: &core::JobView,
     leases: &[core::LeaseView],
     evidence: &[core::Evidence],
+    phases: Vec<PhaseJson>,
 ) -> JobDetail {
     let provider = |view: &core::JobProviderView| {
         let node = view.provider;
@@ -86,7 +88,6 @@ pub(crate) fn job_detail(
         fuel: Text(job.fuel_total.0),
         price: Text(job.price_total.0),
         budget: job.budget.map(|budget| Text(budget.0)),
-        billed: Text(job.billed.0),
         reserved: Text(job.reserved.0),
         budget_used_up: job.short,
         audited: job.audits.made,
@@ -106,6 +107,7 @@ pub(crate) fn job_detail(
             wrong_expected_micro: sure.wrong_expected,
         },
         nondeterministic: job.nondeterministic,
+        phases,
     }
 }
 
@@ -160,6 +162,7 @@ pub(crate) fn task_row(
         held: task.held,
         receipt: task.receipt,
         error,
+        spec: None,
     }
 }
 

@@ -20,10 +20,10 @@ use crate::error::{ApiError, ErrorBody, chain};
 use crate::json::{
     AddTasks, BlobStored, ChannelList, CheckJson, CheckRequest, DisputeList, Doctor, Done,
     EvidenceList, ExecReport, ExecRequest, Identity, InviteRequest, JobAccepted, JobDetail,
-    JobList, JobRequest, JoinRequest, Joined, MissingReply, MissingRequest, OfferList, OwnerLimits,
-    PauseRequest, PeerList, ProviderStatus, QuoteJson, QuoteRequest, StakeJson, StakeRequest,
-    Status, TaskDetail, TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyReport,
-    WalletJson, Why,
+    JobList, JobRequest, JoinRequest, Joined, LoginLink, MissingReply, MissingRequest, OfferList,
+    OwnerLimits, PauseRequest, PeerList, ProviderStatus, QuoteJson, QuoteRequest, StakeJson,
+    StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded, Text, TicketJson,
+    VerifyReport, WalletJson, Why,
 };
 use crate::limits;
 
@@ -356,6 +356,9 @@ impl Client {
         if let Some(state) = filter.state {
             path.push_str(&format!("&state={}", state.text()));
         }
+        if filter.spec {
+            path.push_str("&spec=true");
+        }
         self.get(&path).await
     }
 
@@ -464,6 +467,12 @@ impl Client {
     #[allow(clippy::missing_errors_doc)]
     pub async fn drain(&self) -> Result<Done, ApiError> {
         self.post_empty("/v1/provider/drain").await
+    }
+
+    /// Make a link that logs a browser in.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn login_link(&self) -> Result<LoginLink, ApiError> {
+        self.post_empty("/v1/login-links").await
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

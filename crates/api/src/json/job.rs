@@ -266,6 +266,10 @@ pub struct JobSummary {
     pub created_ms: u64,
     /// When it ended.
     pub ended_ms: Option<u64>,
+    /// Everything billed for it, in the token's smallest unit: outcomes, second opinions, and work
+    /// that came too late.
+    #[schema(value_type = String)]
+    pub billed: Text<u128>,
 }
 
 /// All jobs, newest first.
@@ -296,9 +300,6 @@ pub struct JobDetail {
     /// The job is never billed more than this, if it has a budget.
     #[schema(value_type = Option<String>)]
     pub budget: Option<Text<u128>>,
-    /// Everything billed for it: outcomes, second opinions, and work that came too late.
-    #[schema(value_type = String)]
-    pub billed: Text<u128>,
     /// What else may be billed at worst for what is handed out.
     #[schema(value_type = String)]
     pub reserved: Text<u128>,
@@ -324,6 +325,44 @@ pub struct JobDetail {
     pub confidence: ConfidenceJson,
     /// Never audited, never called verified.
     pub nondeterministic: bool,
+    /// What happened when, in the order of a job's way; only what happened since the node started.
+    #[serde(default)]
+    pub phases: Vec<PhaseJson>,
+}
+
+/// A part of a job's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The job came into the journal.
+    Submitted,
+    /// Leases were signed.
+    Leased,
+    /// Tasks were handed out.
+    Assigned,
+    /// Outcomes arrived.
+    Delivered,
+    /// Outcomes came into the journal, with their receipts.
+    Accepted,
+    /// Audits ended.
+    Audited,
+    /// Tasks were taken from a provider that was lost or lied.
+    Moved,
+    /// The job ended.
+    Ended,
+}
+
+/// When a part of a job's way began and was last seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PhaseJson {
+    /// Which.
+    pub phase: Phase,
+    /// When it happened first.
+    pub first_ms: u64,
+    /// When it happened last.
+    pub last_ms: u64,
+    /// How often.
+    pub count: u32,
 }
 
 /// What one provider did for a job.
@@ -459,6 +498,9 @@ pub struct TaskRow {
     pub receipt: bool,
     /// Why there is no outcome, once failed.
     pub error: Option<String>,
+    /// What is executed, in a list that was asked with `spec`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<TaskJson>,
 }
 
 /// Some tasks of a job, by index.
@@ -487,6 +529,9 @@ pub struct TaskFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(inline)]
     pub state: Option<TaskState>,
+    /// With what is executed: enough to submit the same tasks again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub spec: bool,
 }
 
 /// Everything about a task.

@@ -15,6 +15,7 @@ mod node;
 mod program;
 mod provider;
 mod quote;
+mod session;
 mod task;
 mod text;
 
@@ -22,8 +23,8 @@ pub use court::{DisputeList, DisputeState, JuryJson, StakeJson, StakeRequest};
 pub use event::{EventJson, EventKind};
 pub use job::{
     AddTasks, ConfidenceJson, DisputeJson, Evidence, EvidenceList, JobAccepted, JobCounts,
-    JobDetail, JobList, JobProvider, JobRequest, JobState, JobSummary, Mismatch, TaskDetail,
-    TaskFilter, TaskList, TaskRow, TaskState, TasksAdded, Verification, VerifyJson,
+    JobDetail, JobList, JobProvider, JobRequest, JobState, JobSummary, Mismatch, Phase, PhaseJson,
+    TaskDetail, TaskFilter, TaskList, TaskRow, TaskState, TasksAdded, Verification, VerifyJson,
 };
 pub use limits::{OwnerLimits, PauseRequest, ReadingsJson, RestJson};
 pub use money::{ChannelJson, ChannelList, Side, WalletJson};
@@ -35,6 +36,7 @@ pub use node::{
 pub use program::{CheckJson, CheckRequest, ExecReport, ExecRequest, VerifyReport, VerifyStep};
 pub use provider::{Lending, PauseReasonJson, PowerJson, ProviderState, ProviderStatus, SlotJson};
 pub use quote::{CostJson, QuoteJson, QuoteProviderJson, QuoteRequest, QuoteUnusable};
+pub use session::{LoginLink, LoginRequest, SessionJson};
 pub use task::{
     BlobJson, EndJson, FaultJson, LimitsJson, MountJson, MountKindJson, ObservedJson, OutFileJson,
     OutcomeJson, PriceJson, PriceMaxJson, TaskJson,

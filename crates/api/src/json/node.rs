@@ -152,6 +152,15 @@ pub struct Peer {
     pub agent: Option<String>,
     /// When it was last heard.
     pub seen_ms: Option<u64>,
+    /// For how long the connection has been up, in milliseconds.
+    #[serde(default)]
+    pub connected_ms: Option<u64>,
+    /// Bytes received from it as messages over the present connection; blobs are not in it.
+    #[serde(default)]
+    pub bytes_in: Option<u64>,
+    /// Bytes sent to it, counted likewise.
+    #[serde(default)]
+    pub bytes_out: Option<u64>,
 }
 
 /// Whom to contact: a ticket, or an address.

@@ -5,8 +5,10 @@ pub(crate) mod events;
 pub(crate) mod jobs;
 pub(crate) mod money;
 pub(crate) mod node;
+pub(crate) mod page;
 pub(crate) mod programs;
 pub(crate) mod provider;
+pub(crate) mod session;
 
 use std::future::Future;
 use std::str::FromStr;
@@ -16,7 +18,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, head, post};
@@ -27,6 +29,8 @@ use crate::codes;
 use crate::error::ApiError;
 use crate::limits;
 use crate::security::Security;
+use crate::session::Sessions;
+use session::Guard;
 
 /// The JSON body of a request, or why it is none.
 type Json<T> = Result<axum::Json<T>, JsonRejection>;
@@ -39,8 +43,17 @@ type Answer<T> = Result<axum::Json<T>, ApiError>;
 
 /// All routes over `backend`.
 pub fn router<B: Backend>(backend: Arc<B>, security: Security) -> Router {
-    let security = Arc::new(security);
+    let guard = Arc::new(Guard { security, sessions: Sessions::default() });
+    let login = Router::new()
+        .route("/v1/session", post(session::begin))
+        .layer(DefaultBodyLimit::max(limits::LOGIN_BYTES_MAX))
+        .with_state(guard.clone());
+    let sessions = Router::new()
+        .route("/v1/session", get(session::show).delete(session::end))
+        .route("/v1/login-links", post(session::login_link))
+        .with_state(guard.clone());
     let guarded = Router::new()
+        .merge(sessions)
         .route("/openapi.json", get(node::openapi_json))
         .route("/v1/status", get(node::status::<B>))
         .route("/v1/id", get(node::identity::<B>))
@@ -89,13 +102,14 @@ pub fn router<B: Backend>(backend: Arc<B>, security: Security) -> Router {
         .route("/v1/disputes/{id}/appeal", post(money::appeal::<B>))
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&security), require_token));
+        .layer(axum::middleware::from_fn_with_state(guard.clone(), session::require_login));
     Router::new()
         .route("/healthz", get(node::healthz))
         .route("/readyz", get(node::readyz::<B>))
+        .merge(login)
         .merge(guarded)
         .layer(DefaultBodyLimit::max(limits::JSON_BYTES_MAX))
-        .layer(axum::middleware::from_fn_with_state(security, require_place))
+        .layer(axum::middleware::from_fn_with_state(guard, require_place))
         .with_state(backend)
 }
 
@@ -124,30 +138,26 @@ pub async fn serve(
     }
 }
 
-async fn require_place(
-    State(security): State<Arc<Security>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if let Err(error) = security.check_place(request.uri(), request.headers()) {
+async fn require_place(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    if let Err(error) = guard.security.check_place(request.uri(), request.headers()) {
         return error.into_response();
     }
-    let mut response = next.run(request).await;
+    let mut response = match page::file(&request) {
+        Some(file) => file,
+        None => next.run(request).await,
+    };
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let mut say = |name: HeaderName, value| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    say(header::CACHE_CONTROL, "no-store");
+    say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    say(header::CONTENT_SECURITY_POLICY, page::POLICY);
+    say(header::REFERRER_POLICY, "no-referrer");
+    say(header::X_FRAME_OPTIONS, "DENY");
+    say(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    say(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     response
-}
-
-async fn require_token(
-    State(security): State<Arc<Security>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match security.check_token(request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
-    }
 }
 
 async fn no_route(request: Request) -> ApiError {

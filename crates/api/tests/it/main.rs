@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)] // a panic is how a test fails
 
+mod login;
 mod memory;
 mod rules;
 mod traffic;

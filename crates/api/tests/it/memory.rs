@@ -160,11 +160,11 @@ impl Backend for Memory {
                 counts: JobCounts { tasks, queued: tasks, ..JobCounts::default() },
                 created_ms: 1,
                 ended_ms: None,
+                billed: Text(0),
             },
             fuel: Text(u64::MAX),
             price: Text(u128::MAX),
             budget: None,
-            billed: Text(0),
             reserved: Text(0),
             budget_used_up: false,
             audited: 0,
@@ -177,6 +177,7 @@ impl Backend for Memory {
             verify: VerifyJson::default(),
             confidence: ConfidenceJson::default(),
             nondeterministic: false,
+            phases: vec![],
         })
     }
     async fn tasks(&self, _: JobId, filter: TaskFilter) -> Result<TaskList, ApiError> {

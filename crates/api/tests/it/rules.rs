@@ -108,7 +108,7 @@ async fn refusals_have_one_shape_and_name_the_place() {
     insta::assert_snapshot!(get("/v1/jobs/00000000000000000000000000000000/tasks/-1").await, @"400 E-API-007 `-1` is not the index of a task");
     insta::assert_snapshot!(get("/v1/jobs/00000000000000000000000000000000/tasks/3/receipt").await, @"404 E-TASK-003 task 3 of job 00000000000000000000000000000000 has no receipt");
     insta::assert_snapshot!(get("/v1/jobs/00000000000000000000000000000000/tasks?count=5000").await, @"400 E-API-004 count is 5000; it must be 1 to 1000");
-    insta::assert_snapshot!(get("/v1/jobs/00000000000000000000000000000000/tasks?form=5").await, @"400 E-API-004 Failed to deserialize query string: form: unknown field `form`, expected one of `from`, `count`, `state`");
+    insta::assert_snapshot!(get("/v1/jobs/00000000000000000000000000000000/tasks?form=5").await, @"400 E-API-004 Failed to deserialize query string: form: unknown field `form`, expected one of `from`, `count`, `state`, `spec`");
     insta::assert_snapshot!(get(&format!("/v1/blobs/{zeros}")).await, @"404 E-BLOB-001 no blob 0000000000000000000000000000000000000000000000000000000000000000 here");
     insta::assert_snapshot!(post("/v1/peers", r#"{"ticket":"x"}"#).await, @"400 E-NET-001 not a join ticket: x");
     insta::assert_snapshot!(post("/v1/invites", "{").await, @"400 E-API-004 Failed to parse the request body as JSON: EOF while parsing an object at line 1 column 1");

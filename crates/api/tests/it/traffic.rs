@@ -54,7 +54,12 @@ async fn a_job_is_submitted_and_large_figures_survive() {
     client.add_tasks(id, &AddTasks { first_index: 0, tasks: vec![] }).await.unwrap();
     let detail = client.job(id).await.unwrap();
     assert_eq!((detail.summary.name.as_str(), detail.price), ("ü", Text(u128::MAX)));
-    let filter = TaskFilter { from: 3, count: Some(7), state: Some(TaskState::Failed) };
+    let filter = TaskFilter {
+        from: 3,
+        count: Some(7),
+        state: Some(TaskState::Failed),
+        ..TaskFilter::default()
+    };
     assert_eq!(client.tasks(id, filter).await.unwrap().next, Some(7));
     assert_eq!(client.receipt(id, 0).await.unwrap(), None);
     let error = client.cancel(JobId([1; 16])).await.unwrap_err();

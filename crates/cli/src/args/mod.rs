@@ -95,6 +95,14 @@ pub(crate) enum Command {
     },
     /// How the node is: one line a thing.
     Status,
+    /// Log a browser in to the dashboard, and open it there.
+    Open {
+        /// What to show: a job, a task's or a channel's id, a node; the first page if left out.
+        id: Option<String>,
+        /// Only print the link.
+        #[arg(long)]
+        no_browser: bool,
+    },
     /// Why a job (or matching in general) goes as it goes.
     Why {
         /// Job id, or its first digits.

@@ -121,7 +121,7 @@ async fn hand_in(network: &Network, guests: &[Guest]) -> Vec<(TaskDetail, Vec<u8
         budget: None,
     };
     client.submit(&request).await.expect("the job is taken");
-    let all = TaskFilter { from: 0, count: Some(1_000), state: None };
+    let all = TaskFilter { from: 0, count: Some(1_000), state: None, ..TaskFilter::default() };
     let since = Instant::now();
     loop {
         let rows = client.tasks(id, all).await.expect("its tasks").tasks;

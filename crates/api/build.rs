@@ -1,0 +1,72 @@
+//! Embeds the dashboard that `cargo xtask dashboard` leaves in `target/dashboard`. Without one, a
+//! page is embedded that says so and how to make one: cargo alone needs no Node.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+const NONE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+    <title>Ayni</title><h1>This build has no dashboard</h1>\
+    <p>The node runs, and its API is here. To have the dashboard as well, build with \
+    <code>cargo xtask build</code>, which needs Node and npm.</p>\
+    <p>Without it, the command line shows the same: <code>ayni status</code>.</p></html>";
+
+fn main() {
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let mut files = Vec::new();
+    if let Some(folder) = folder(&out) {
+        println!("cargo::rerun-if-changed={}", folder.display());
+        collect(&folder, &folder, &mut files);
+    }
+    if !files.iter().any(|(path, _)| path == "/index.html") {
+        let page = out.join("none.html");
+        std::fs::write(&page, NONE).expect("OUT_DIR can be written");
+        files = vec![("/index.html".to_owned(), page)];
+    }
+    files.sort();
+    let mut code = String::from("static FILES: &[File] = &[\n");
+    for (path, file) in &files {
+        let kind = kind(path);
+        let _ = writeln!(
+            code,
+            "File {{ path: {path:?}, kind: {kind:?}, bytes: include_bytes!({file:?}) }},"
+        );
+    }
+    code.push_str("];\n");
+    std::fs::write(out.join("dashboard.rs"), code).expect("OUT_DIR can be written");
+}
+
+/// `target/dashboard`: beside the profile's folder, which `OUT_DIR` lies in. Made if it is missing,
+/// because cargo runs this again and again for a path that is not there.
+fn folder(out: &Path) -> Option<PathBuf> {
+    let target = out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file())?;
+    let folder = target.join("dashboard");
+    std::fs::create_dir_all(&folder).ok()?;
+    Some(folder)
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, PathBuf)>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        if path.is_dir() {
+            collect(root, &path, files);
+        } else if !name.to_string_lossy().starts_with('.')
+            && let Some(inside) = path.strip_prefix(root).ok().and_then(Path::to_str)
+        {
+            files.push((format!("/{inside}"), path));
+        }
+    }
+}
+
+fn kind(path: &str) -> &'static str {
+    match path.rsplit_once('.').map_or("", |(_, end)| end) {
+        "html" => "text/html; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "json" => "application/json",
+        "svg" => "image/svg+xml",
+        "wasm" => "application/wasm",
+        _ => "application/octet-stream",
+    }
+}
