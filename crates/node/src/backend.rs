@@ -154,6 +154,8 @@ impl NodeBackend {
             slots: view
                 .running
                 .iter()
+                // What is only in hand takes no slot yet.
+                .filter(|work| work.run.is_some())
                 .map(|run| SlotJson {
                     requester: Some(Text(run.requester)),
                     task: Text(run.task),
@@ -336,15 +338,15 @@ impl Backend for NodeBackend {
         };
         let reasons = lines
             .into_iter()
-            .map(|line| WhyReason {
-                provider: line.subject.parse::<NodeId>().ok().map(Text),
-                ok: false,
-                reason: if line.subject.parse::<NodeId>().is_ok() {
-                    line.reason
-                } else {
-                    format!("{}: {}", line.subject, line.reason)
-                },
-                hint: (!line.hint.is_empty()).then_some(line.hint),
+            .map(|line| {
+                let subject = line.subject.strip_prefix("provider ").unwrap_or(&line.subject);
+                let provider = subject.parse::<NodeId>().ok().map(Text);
+                let reason = match provider {
+                    Some(_) => line.reason,
+                    None => format!("{}: {}", line.subject, line.reason),
+                };
+                let hint = (!line.hint.is_empty()).then_some(line.hint);
+                WhyReason { provider, ok: false, reason, hint }
             })
             .collect();
         Ok(Why { schema: Schema, job: job.map(Text), summary, reasons })
