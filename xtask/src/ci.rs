@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::command::{self, command, root, say, target};
 use crate::shell::{self, built, cargo, run};
-use crate::{contracts, fuzz, page, python, test};
+use crate::{contracts, dashboard, fuzz, page, python, test};
 
 /// For each target; longer runs are in `docs/fuzzing.md`.
 const FUZZ_SECONDS: u32 = 20;
@@ -21,6 +21,8 @@ pub(crate) fn all() -> Result<()> {
         run(cargo(&["fmt", "--check"]).current_dir(root().join("fuzz")))
     })?;
     step("dependencies", dependencies)?;
+    // Before anything that embeds it.
+    step("dashboard", dashboard::build)?;
     step("lints", || {
         let args = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
         run(&mut cargo(&args))

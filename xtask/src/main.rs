@@ -8,6 +8,7 @@ mod contracts;
 pub mod corpus;
 mod corpus_run;
 mod daemon;
+mod dashboard;
 pub mod data;
 mod demo;
 pub mod examples;
@@ -30,6 +31,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo [--stop]                 the main job, shown; --stop takes the network down at the end
   build                         the executables, into target/debug
   test                          every test
+  dashboard [--test]            build the dashboard that the node embeds; or walk it in Chromium
   page                          the receipt page's tests, in Node and in Chromium
   ci                            format, lints, documents, dependencies, then every test
   gen [--check]                 make the generated files; or fail where they would change
@@ -71,6 +73,11 @@ fn run(words: &[&str]) -> Result<()> {
         ["demo", "--stop"] => demo::show(true)?,
         ["build"] => shell::build()?,
         ["test"] => test::all()?,
+        ["dashboard"] => dashboard::build()?,
+        ["dashboard", "--test"] => {
+            shell::build()?;
+            print!("{}", dashboard::browse()?);
+        }
         ["page"] => println!("{}{}", page::test()?, page::browse()?),
         ["ci"] => ci::all()?,
         ["gen"] => ci::generate(false)?,

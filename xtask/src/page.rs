@@ -2,7 +2,7 @@
 //! server; its checker's test in Node, and the page's own in a browser.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use data_encoding::BASE64;
@@ -42,15 +42,23 @@ pub(crate) fn test_build(wasm: &Path) -> Result<String> {
     judge(&[wasm.as_os_str()])
 }
 
+/// The browser, installed first if it is missing; says `why`.
+///
+/// # Errors
+/// When it is missing and can't be installed.
+pub(crate) fn browser(why: &str) -> Result<PathBuf> {
+    if command::find(BROWSER).is_none() {
+        apt::install(&[BROWSER], why)?;
+    }
+    command::find(BROWSER)
+        .with_context(|| format!("`{BROWSER}` is missing\nhint: apt install {BROWSER}"))
+}
+
 /// Opens the page in Chromium, as a person would; returns what was tried.
 pub(crate) fn browse() -> Result<String> {
     let folder = root().join("web/receipt/browser");
     npm::install(&folder)?;
-    if command::find(BROWSER).is_none() {
-        apt::install(&[BROWSER], "it opens the receipt page")?;
-    }
-    let browser = command::find(BROWSER)
-        .with_context(|| format!("`{BROWSER}` is missing\nhint: apt install {BROWSER}"))?;
+    let browser = browser("it opens the receipt page")?;
     command::output(command("node").arg(folder.join("test.mjs")).arg(browser))
 }
 

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::command::{command, root, target};
+use crate::dashboard;
 
 /// An executable of this project, built by the dev profile.
 pub(crate) fn built(name: &str) -> PathBuf {
@@ -32,8 +33,9 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Builds the executables. The examples go along because cargo then chooses the same features as
+/// Builds the executables, with the dashboard in them. The examples go along because cargo then chooses the same features as
 /// for the tests, so that both share one build of every dependency.
 pub(crate) fn build() -> Result<()> {
+    dashboard::build()?;
     run(&mut cargo(&["build", "--locked", "--workspace", "--bins", "--examples"]))
 }

@@ -4,11 +4,12 @@ use anyhow::Result;
 
 use crate::command::{root, say};
 use crate::shell::{cargo, run};
-use crate::{apt, contracts, examples, guests, npm, page, python};
+use crate::{apt, contracts, dashboard, examples, guests, npm, page, python};
 
 /// Builds everything once, stages what the tests read, runs them all.
 pub(crate) fn all() -> Result<()> {
     say("building (the first time takes about 15 minutes on two cores)");
+    dashboard::build()?;
     run(&mut cargo(&["build", "--locked", "--workspace", "--all-targets"]))?;
     say("preparing example programs and data");
     for name in examples::SHOWN {
@@ -24,6 +25,8 @@ pub(crate) fn all() -> Result<()> {
     say(&format!("  {}", page::test()?.trim()));
     say("the receipt page does what a person expects of it");
     say(&format!("  {}", page::browse()?.trim()));
+    say("the dashboard does what a person expects of it");
+    say(&format!("  {}", dashboard::browse()?.trim()));
     // The chain's tests run a second, independent node that comes with them.
     contracts::install()?;
     // A public client buys runs in the tests of crates/x402.

@@ -541,6 +541,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/provider/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the machine's owner lends, and when. */
+        get: operations["limits"];
+        /**
+         * Lend more or less from now on. It holds until it is set again, also after a restart; what no
+         *     longer fits is handed back at once.
+         */
+        put: operations["set_limits"];
+        post?: never;
+        /** Go back to what the settings say. */
+        delete: operations["reset_limits"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/provider/pause": {
         parameters: {
             query?: never;
@@ -550,7 +572,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Rest: take nothing new, freeze what runs for others. */
+        /** Rest: take nothing new, hand back what others gave. Answered when nothing runs for others. */
         post: operations["pause"];
         delete?: never;
         options?: never;
@@ -567,7 +589,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Go on. */
+        /** Go on, as far as the owner's word goes: what a limit forbids stays at rest. */
         post: operations["resume"];
         delete?: never;
         options?: never;
@@ -1804,11 +1826,83 @@ export interface components {
             /** @description Standard output. */
             stdout: components["schemas"]["BlobJson"];
         };
+        /** @description An owner's limits. They hold until they are set again, also after a restart. */
+        OwnerLimits: {
+            /**
+             * Format: int32
+             * @description So many hundredths more while all slots are leased; in between by a straight line.
+             */
+            busy_percent: number;
+            /**
+             * Format: int32
+             * @description Tasks at once, each on a core.
+             */
+            cpus: number;
+            /**
+             * Format: int64
+             * @description Blob storage, in bytes.
+             */
+            disk_bytes: number;
+            /**
+             * Format: int32
+             * @description Rest while less than this percentage of the memory is available.
+             */
+            free_memory_percent?: number | null;
+            /**
+             * @description When it is lent, by the machine's own clock and zone: `mon-fri 22:00-07:00`, `sat,sun`,
+             *     `daily 20:00-24:00`. None: always.
+             */
+            hours: string[];
+            /**
+             * Format: int32
+             * @description Rest until nobody has touched keyboard, mouse or terminal for so many seconds.
+             */
+            in_use_s?: number | null;
+            /**
+             * Format: int64
+             * @description Memory of all tasks together, in bytes.
+             */
+            memory_bytes: number;
+            /** @description Work also while the network is billed by volume. */
+            metered: boolean;
+            /** @description Work on battery too. */
+            on_battery: boolean;
+            /**
+             * Format: int32
+             * @description Rest while other programs use more than this percentage of all cores.
+             */
+            others_cpu_percent?: number | null;
+            /** @description What is asked while nothing is leased. */
+            price: components["schemas"]["PriceJson"];
+            /**
+             * Format: int32
+             * @description Version of this shape.
+             */
+            schema: number;
+            /**
+             * Format: int32
+             * @description Rest above this temperature, in degrees Celsius.
+             */
+            temperature_max?: number | null;
+            /**
+             * Format: int64
+             * @description Rest when so many bytes were sent and received in a day.
+             */
+            transfer_per_day_bytes?: number | null;
+        };
         /**
          * @description Why a provider rests.
          * @enum {string}
          */
-        PauseReasonJson: "owner" | "battery" | "disk_full";
+        PauseReasonJson: "owner" | "battery" | "disk_full" | "hours" | "in_use" | "busy" | "memory" | "hot" | "metered" | "transfer";
+        /** @description How long to rest. No body is the same as an empty one. */
+        PauseRequest: {
+            /**
+             * Format: int64
+             * @description So many seconds; without it until it is told to go on.
+             */
+            for_s?: number | null;
+        };
         /** @description Another node. */
         Peer: {
             /** @description What it says it runs; may come from a stranger. */
@@ -1951,6 +2045,10 @@ export interface components {
             /** @description Why it rests; several may hold at once. */
             pauses: components["schemas"]["PauseReasonJson"][];
             power?: components["schemas"]["PowerJson"] | null;
+            /** @description What the node reads of its machine. */
+            readings: components["schemas"]["ReadingsJson"];
+            /** @description The same in words, with the values that were read. */
+            rests: components["schemas"]["RestJson"][];
             /**
              * Format: int32
              * @description Version of this shape.
@@ -2107,6 +2205,52 @@ export interface components {
             node: string;
             /** @description Why not; may come from a stranger. */
             reason: string;
+        };
+        /** @description What the node reads of its machine; `null` is what it can't read, or no limit asks for. */
+        ReadingsJson: {
+            /**
+             * Format: int32
+             * @description Memory that is available.
+             */
+            free_memory_percent?: number | null;
+            /**
+             * Format: int64
+             * @description Seconds since keyboard, mouse or terminal were touched.
+             */
+            idle_s?: number | null;
+            /** @description The network is billed by volume. */
+            metered?: boolean | null;
+            /** @description No mains supply. */
+            on_battery: boolean;
+            /**
+             * Format: int32
+             * @description What other programs use of all cores.
+             */
+            others_cpu_percent?: number | null;
+            /**
+             * Format: int32
+             * @description Of the hottest part that has to do with the processor, in degrees Celsius.
+             */
+            temperature?: number | null;
+            /** @description Bytes sent and received since midnight. */
+            transferred_today_bytes: string;
+        };
+        /** @description Why a provider rests now. */
+        RestJson: {
+            /** @description Which limit. */
+            reason: components["schemas"]["PauseReasonJson"];
+            /**
+             * Format: int64
+             * @description Since when, in milliseconds since 1970, if that is known.
+             */
+            since_ms?: number | null;
+            /** @description In words, with the value that was read and the limit. */
+            text: string;
+            /**
+             * Format: int64
+             * @description Until when, if that is known.
+             */
+            until_ms?: number | null;
         };
         /** @description What a node does for others. */
         RolesJson: {
@@ -3532,7 +3676,7 @@ export interface operations {
             };
         };
     };
-    pause: {
+    limits: {
         parameters: {
             query?: never;
             header?: never;
@@ -3540,6 +3684,95 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnerLimits"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    set_limits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnerLimits"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnerLimits"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    reset_limits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnerLimits"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    pause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PauseRequest"];
+            };
+        };
         responses: {
             200: {
                 headers: {
