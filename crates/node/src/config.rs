@@ -70,7 +70,7 @@ pub struct Layer {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsLayer {
-    /// When it is lent: `mon-fri 22:00-07:00`, `sat,sun`, `daily 20:00-24:00` [always].
+    /// When it is lent: `mon-fri 22:00-07:00`, `sat,sun`, `daily 20:00-24:00`; without it, always.
     pub hours: Option<Vec<String>>,
     /// Work also while the network is billed by volume.
     pub metered: Option<bool>,
