@@ -4,10 +4,13 @@
 
 use ayni_types::limits::PROGRAM_BYTES_MAX;
 use ayni_wire::runner::CheckReport;
-use wasmparser::{Encoding, ExternalKind, Operator, Parser, Payload, TypeRef, ValType};
+use wasmparser::{
+    Encoding, ExternalKind, Operator, Parser, Payload, TypeRef, ValType, ValidPayload, Validator,
+};
 
-use crate::normalise::{self, NormaliseError, Normalised};
+use crate::normalise::{self, NormaliseError, Normalised, features};
 use crate::preview1;
+use crate::world::World;
 
 const IMPORTS_SHOWN_MAX: usize = 200;
 const LINES_MAX: usize = 50;
@@ -256,7 +259,11 @@ fn check_import(module: &str, name: &str, ty: TypeRef, seen: &mut Seen, report: 
 
 fn check_component(program: &[u8], report: &mut CheckReport) -> Option<Normalised> {
     let mut depth = 0_usize;
-    let mut runs = false;
+    let mut exports = Vec::new();
+    // Of types only: function bodies are validated by the normaliser.
+    let mut validator = Validator::new_with_features(features::COMPONENT);
+    let mut sound = true;
+    let mut types = None;
     for payload in Parser::new(0).parse_all(program) {
         let payload = match payload {
             Ok(payload) => payload,
@@ -266,6 +273,14 @@ fn check_component(program: &[u8], report: &mut CheckReport) -> Option<Normalise
                 return None;
             }
         };
+        if sound {
+            match validator.payload(&payload) {
+                Ok(ValidPayload::End(found)) if depth == 1 => types = Some(found),
+                Ok(_) => {}
+                // The normaliser says it in its own words.
+                Err(_) => sound = false,
+            }
+        }
         match payload {
             Payload::Version { encoding: Encoding::Module | Encoding::Component, .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
@@ -284,14 +299,29 @@ fn check_component(program: &[u8], report: &mut CheckReport) -> Option<Normalise
             }
             Payload::ComponentExportSection(section) if depth == 1 => {
                 for export in section.into_iter().flatten() {
-                    runs |= export.name.name.starts_with("wasi:cli/run@0.2.");
+                    exports.push((export.name.name, export.kind, export.index));
                 }
             }
             _ => {}
         }
     }
-    if !runs {
-        report.problems.push("exports no `wasi:cli/run@0.2`: not a command".to_owned());
+    let found = World::find(exports.iter().map(|(name, ..)| *name));
+    match found {
+        None => report.problems.push(
+            "exports neither `wasi:cli/run@0.2` nor `ayni:function/handler@1`: neither a command \
+             nor a function"
+                .to_owned(),
+        ),
+        Some((World::Function, _)) => {
+            report.kind = "component (function)".to_owned();
+        }
+        Some(_) => {}
+    }
+    if let (true, Some((world, name)), Some(types)) = (sound, found, &types)
+        && let Some((_, kind, index)) = exports.iter().find(|(given, ..)| *given == name)
+        && let Err(problem) = world.check(*kind, *index, types.as_ref())
+    {
+        report.problems.push(problem);
     }
     match normalise::normalise_component(program) {
         Ok(normalised) => {

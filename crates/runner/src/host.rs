@@ -166,6 +166,21 @@ impl Host {
         Ok(self.stdin.data.as_deref().map_or(&[], |data| &data[self.stdin.read..]))
     }
 
+    /// All that is left of standard input, marked as read; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Host::stdin`], and ends a guest whose memory is too small for it.
+    pub fn stdin_rest(&mut self, memory_bytes: u64) -> Result<Option<(Arc<Mapped>, usize)>, Stop> {
+        let bytes = self.stdin()?.len();
+        if bytes as u64 > memory_bytes {
+            return Err(Stop::Exhausted(Exhausted::Memory));
+        }
+        self.charge_bytes(bytes as u64)?;
+        let from = self.stdin.read;
+        self.stdin_consume(bytes);
+        Ok(self.stdin.data.clone().map(|data| (data, from)))
+    }
+
     /// Marks bytes of standard input as read: at most as many as [`Host::stdin`] gave.
     pub fn stdin_consume(&mut self, bytes: usize) {
         let len = self.stdin.data.as_deref().map_or(0, |d| d.len());

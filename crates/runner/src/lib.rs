@@ -8,6 +8,7 @@
 //! run        artefact + task → outcome       output   outcome → descriptor
 //! preview1   WASI functions for modules      preview2 the same for components
 //! host       what they act on                vfs      its files
+//! world      which export of a component is called
 //! wall       what the runner takes away from itself
 //! ```
 //! The only crate that knows wasmtime; never linked into the daemon. Everything here may be taken
@@ -31,3 +32,4 @@ pub mod socket;
 pub mod stop;
 pub mod vfs;
 pub mod wall;
+pub mod world;

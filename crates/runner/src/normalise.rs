@@ -35,7 +35,7 @@ mod module;
 
 pub use error::NormaliseError;
 
-/// Exports of a program may not begin with this.
+/// Exports of a module may not begin with this.
 pub const RESERVED_PREFIX: &str = "ayni:";
 /// The fuel left: a mutable `i64` global.
 pub const FUEL_EXPORT: &str = "ayni:fuel";

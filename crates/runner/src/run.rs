@@ -3,6 +3,7 @@
 //! The guest runs on a thread of its own with a stack so large that the metered limit is always
 //! reached first. Deliberately not here: how the outcome travels (in `output`).
 
+mod function;
 mod limiter;
 mod load;
 mod witness;
@@ -26,6 +27,7 @@ use crate::preview1::{self, Fds};
 use crate::preview2;
 use crate::socket::Socket;
 use crate::stop::{Stop, fault};
+use crate::world::World;
 
 pub use limiter::Limiter;
 pub use load::{Loaded, Program};
@@ -213,7 +215,7 @@ impl From<wasmtime::Error> for CallError {
     }
 }
 
-/// Runs a command; the fuel that its own code had left.
+/// Runs a command or calls a function; the fuel that the guest's own code had left.
 fn call_component(
     store: &mut Store<State>,
     component: &Component,
@@ -228,22 +230,36 @@ fn call_component(
     linker.root().func_wrap(COMPONENT_STACK_IMPORT, move |_, (): ()| Ok((stack,)))?;
     let instance = linker.instantiate(&mut *store, component)?;
     store.data_mut().limiter.started();
-    let name = component
-        .component_type()
-        .exports(&engine)
-        .map(|(name, _)| name.to_owned())
-        .find(|name| name.starts_with("wasi:cli/run@0.2."));
-    let run = name
-        .and_then(|name| instance.get_export_index(&mut *store, None, &name))
-        .and_then(|interface| instance.get_export_index(&mut *store, Some(&interface), "run"))
-        .ok_or_else(|| wasmtime::format_err!("the artefact exports no `wasi:cli/run`"))?;
-    let run = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, run)?;
+    let ty = component.component_type();
+    let exports: Vec<&str> = ty.exports(&engine).map(|(name, _)| name).collect();
+    let (world, entry) = World::find(exports.into_iter())
+        .and_then(|(world, name)| {
+            let interface = instance.get_export_index(&mut *store, None, name)?;
+            let entry =
+                instance.get_export_index(&mut *store, Some(&interface), world.function())?;
+            Some((world, entry))
+        })
+        .ok_or_else(|| wasmtime::format_err!("the artefact is neither command nor function"))?;
     let left = instance.get_typed_func::<(), (i64,)>(&mut *store, COMPONENT_LEFT_EXPORT)?;
-    let (said,) = run.call(&mut *store, ())?;
+    let went_well = match world {
+        World::Command => {
+            let run = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, entry)?;
+            run.call(&mut *store, ())?.0.is_ok()
+        }
+        World::Function => match function::call(store, instance, entry, &task.limits) {
+            Ok(went_well) => went_well,
+            // Where the guest's code did not trap itself, it can still be asked.
+            Err(error) => {
+                let left = left.call(&mut *store, ()).ok().map(|(left,)| left);
+                return Err(CallError { error, left });
+            }
+        },
+    };
     let (left,) = left.call(&mut *store, ())?;
-    match said {
-        Ok(()) => Ok(left),
-        Err(()) => Err(CallError { error: Stop::Exit(1).into(), left: Some(left) }),
+    if went_well {
+        Ok(left)
+    } else {
+        Err(CallError { error: Stop::Exit(1).into(), left: Some(left) })
     }
 }
 

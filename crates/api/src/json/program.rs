@@ -24,7 +24,7 @@ pub struct CheckJson {
     pub schema: Schema,
     /// It will run.
     pub runs: bool,
-    /// `module`, `component` or `unknown`.
+    /// `module`, `component`, `component (function)` or `unknown`.
     pub kind: String,
     /// What it imports, sorted.
     pub imports: Vec<String>,

@@ -354,6 +354,15 @@ impl Work {
         self.out.section(&RawSection { id, data: &section });
     }
 
+    /// Whether an export may not have this name. A component's core modules carry the names of its
+    /// interfaces, which may begin with the prefix: there only the meter's own are kept.
+    fn reserves(&self, name: &str) -> bool {
+        match self.meter {
+            Meter::Own => name.starts_with(RESERVED_PREFIX),
+            Meter::Imported => [FUEL_EXPORT, STACK_EXPORT, START_EXPORT].contains(&name),
+        }
+    }
+
     fn exports(
         &mut self,
         reader: Option<wasmparser::ExportSectionReader<'_>>,
@@ -365,7 +374,7 @@ impl Work {
         let mut section = ExportSection::new();
         for export in reader.into_iter().flatten() {
             let export = export.map_err(|error| refusal(&error, None))?;
-            if export.name.starts_with(RESERVED_PREFIX) {
+            if self.reserves(export.name) {
                 return Err(NormaliseError::ReservedName {
                     name: export.name.chars().take(100).collect(),
                 });

@@ -2,6 +2,7 @@
 
 mod components;
 mod corpus;
+mod functions;
 #[allow(unreachable_pub)]
 mod guests;
 #[allow(unreachable_pub)]
