@@ -291,7 +291,8 @@ fn end_of(error: &wasmtime::Error, limiter: &Limiter) -> Result<End, Fault> {
     }
     match error.downcast_ref::<Trap>() {
         Some(trap) => end_of_trap(*trap),
-        None => Err(fault(FaultKind::Internal, format!("{error:#}"))),
+        // The last of the chain: those around it say where in the guest, at length.
+        None => Err(fault(FaultKind::Internal, error.root_cause().to_string())),
     }
 }
 

@@ -50,7 +50,13 @@ pub(super) fn link(linker: &mut Linker<State>, component: &Component) -> wasmtim
                     })?;
                 }
                 ComponentItem::ComponentFunc(_) => {
-                    instance.func_new(name, |_, ty, _, results| {
+                    instance.func_new(name, |mut store, ty, params, results| {
+                        // Borrowed handles are given back by hand where types are not known.
+                        for param in params {
+                            if let Val::Resource(handle) = param {
+                                handle.resource_drop(&mut store)?;
+                            }
+                        }
                         let fails = ty.results().next().and_then(|result| match result {
                             Type::Result(result) => result.err(),
                             _ => None,

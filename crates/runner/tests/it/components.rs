@@ -139,3 +139,56 @@ fn a_component_sees_the_virtual_clock() {
         ran.stdout.chunks(8).map(|c| u64::from_le_bytes(c.try_into().unwrap())).collect();
     assert_eq!(times, [0, 1_000]);
 }
+
+#[test]
+fn a_component_that_looks_up_a_host_is_refused_and_goes_on() {
+    let program = wat::parse_str(
+        r#"(component
+  (import "wasi:sockets/network@0.2.0" (instance $net
+    (export "network" (type $n (sub resource)))
+    (type $codes (enum "unknown" "access-denied" "not-supported"))
+    (export "error-code" (type (eq $codes)))))
+  (alias export $net "network" (type $network))
+  (alias export $net "error-code" (type $code))
+  (import "wasi:sockets/instance-network@0.2.0" (instance $one
+    (alias outer 1 $network (type $n'))
+    (export "network" (type $n (eq $n')))
+    (export "instance-network" (func (result (own $n))))))
+  (import "wasi:sockets/ip-name-lookup@0.2.0" (instance $lookup
+    (alias outer 1 $network (type $n'))
+    (alias outer 1 $code (type $c'))
+    (export "network" (type $n (eq $n')))
+    (export "error-code" (type $c (eq $c')))
+    (export "resolve-address-stream" (type $s (sub resource)))
+    (export "resolve-addresses" (func (param "network" (borrow $n)) (param "name" string)
+      (result (result (own $s) (error $c)))))))
+  (core module $memory (memory (export "memory") 1) (data (i32.const 8) "host"))
+  (core instance $memory (instantiate $memory))
+  (core func $instance-network (canon lower (func $one "instance-network")))
+  (core func $resolve (canon lower (func $lookup "resolve-addresses")
+    (memory $memory "memory")))
+  (core module $main
+    (import "host" "memory" (memory 1))
+    (import "host" "network" (func $network (result i32)))
+    (import "host" "resolve" (func $resolve (param i32 i32 i32 i32)))
+    (func (export "run") (result i32) (local $network i32)
+      (local.set $network (call $network))
+      ;; The handle is good for a second call: the first gave back what it had borrowed.
+      (call $resolve (local.get $network) (i32.const 8) (i32.const 4) (i32.const 16))
+      (call $resolve (local.get $network) (i32.const 8) (i32.const 4) (i32.const 32))
+      (i32.ne (i32.const 0x0201_0201) (i32.or
+        (i32.or (i32.load8_u (i32.const 16))
+          (i32.shl (i32.load8_u (i32.const 20)) (i32.const 8)))
+        (i32.or (i32.shl (i32.load8_u (i32.const 32)) (i32.const 16))
+          (i32.shl (i32.load8_u (i32.const 36)) (i32.const 24)))))))
+  (core instance $main (instantiate $main (with "host" (instance
+    (export "memory" (memory $memory "memory"))
+    (export "network" (func $instance-network))
+    (export "resolve" (func $resolve))))))
+  (func $run (result (result)) (canon lift (core func $main "run")))
+  (instance $run (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.0" (instance $run)))"#,
+    )
+    .expect("valid text");
+    assert_eq!(run_bytes(&program, |_, _| {}).expect("an outcome").end(), End::Exit(0));
+}
