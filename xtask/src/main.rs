@@ -15,6 +15,7 @@ pub mod examples;
 mod fuzz;
 pub mod guests;
 mod npm;
+mod package;
 mod page;
 mod plain;
 pub mod python;
@@ -33,6 +34,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test                          every test
   dashboard [--test]            build the dashboard that the node embeds; or walk it in Chromium
   page                          the receipt page's tests, in Node and in Chromium
+  python                        the Python package's tests, against a real network
+  python guest                  only build its guest, into target/python
+  python bench                  time a bootstrap on a network and in local processes
   ci                            format, lints, documents, dependencies, then every test
   gen [--check]                 make the generated files; or fail where they would change
   guests [--check | --update]   build the example programs; compare with or replace the committed
@@ -79,6 +83,15 @@ fn run(words: &[&str]) -> Result<()> {
             print!("{}", dashboard::browse()?);
         }
         ["page"] => println!("{}{}", page::test()?, page::browse()?),
+        ["python"] => {
+            shell::build()?;
+            println!("{}", package::test()?);
+        }
+        ["python", "guest"] => println!("{}", package::guest()?.display()),
+        ["python", "bench"] => {
+            shell::build()?;
+            print!("{}", package::bench()?);
+        }
         ["ci"] => ci::all()?,
         ["gen"] => ci::generate(false)?,
         ["gen", "--check"] => ci::generate(true)?,

@@ -1,8 +1,9 @@
 //! The Python side: a virtual environment with the tools that results are compared with.
 //!
 //! The environment lives under `target/venv`; what goes into it is pinned in
-//! `examples/requirements.txt` and `spec/requirements.txt`, and per example where only one needs it.
-//! Nothing is installed outside it.
+//! `examples/requirements.txt`, `spec/requirements.txt` and `python/requirements.txt`, and per example
+//! where only one needs it. Ray, which only a benchmark wants, has one of its own. Nothing is installed
+//! outside them.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,11 @@ use crate::command::{self, command, say};
 /// # Errors
 /// When Python or its `venv` module is missing; the error says how to get it.
 pub fn interpreter() -> Result<PathBuf> {
-    let folder = command::target().join("venv");
+    environment("venv")
+}
+
+fn environment(folder: &str) -> Result<PathBuf> {
+    let folder = command::target().join(folder);
     let python = folder.join("bin/python");
     if python.is_file() && command::run(command(&python).args(["-m", "pip", "--version"])).is_ok() {
         return Ok(python);
@@ -50,10 +55,25 @@ pub fn check_vectors() -> Result<String> {
 }
 
 /// The interpreter with `FOLDER/requirements.txt` installed.
-fn with_packages(folder: &str, what: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// When it can't be installed.
+pub fn with_packages(folder: &str, what: &str) -> Result<PathBuf> {
     let python = interpreter()?;
     let note = format!("installed-{folder}.txt");
     install(&python, &command::root().join(folder).join("requirements.txt"), &note, what)?;
+    Ok(python)
+}
+
+/// An interpreter of its own with `FOLDER/requirements.txt` installed: for what is too large, or too
+/// fond of its own versions, to live beside the rest.
+///
+/// # Errors
+/// When it can't be made or installed.
+pub fn apart(name: &str, folder: &str, what: &str) -> Result<PathBuf> {
+    let python = environment(name)?;
+    let wanted = command::root().join(folder).join("requirements.txt");
+    install(&python, &wanted, "installed.txt", what)?;
     Ok(python)
 }
 
@@ -61,7 +81,8 @@ fn with_packages(folder: &str, what: &str) -> Result<PathBuf> {
 fn install(python: &Path, wanted: &Path, note: &str, what: &str) -> Result<()> {
     let text = std::fs::read_to_string(wanted)
         .with_context(|| format!("can't read `{}`", wanted.display()))?;
-    let installed = command::target().join("venv").join(note);
+    let folder = python.parent().and_then(Path::parent).context("an interpreter in a folder")?;
+    let installed = folder.join(note);
     if std::fs::read_to_string(&installed).is_ok_and(|done| done == text) {
         return Ok(());
     }

@@ -1,0 +1,5 @@
+"""What the helper needs itself."""
+
+
+def double(x):
+    return 2 * x
