@@ -8,14 +8,16 @@ use ayni_api::{ApiError, codes};
 
 use crate::daemon;
 use crate::quantity::show_bytes;
+use crate::script;
 use crate::table::facts;
 use crate::ui::{self, Ui, escape};
 use crate::upload::Sources;
 
-/// Looks at a program.
+/// Looks at a program; for a script, at the guest that runs it.
 pub(crate) async fn run(program: &Path, home: &Path, ui: &Ui) -> anyhow::Result<ExitCode> {
     let mut sources = Sources::default();
-    let added = sources.add_file(program)?;
+    let guest = script::guest(program)?;
+    let added = sources.add_file(guest.as_deref().unwrap_or(program))?;
     let client = daemon::ensure(home).await?;
     sources.upload_one(&client, added.digest).await?;
     let report = client.check(added.digest).await?;

@@ -11,6 +11,7 @@ use crate::args::{RunArgs, TaskArgs};
 use crate::expand::{Common, MapFile, Split};
 use crate::jobfile::{self, JobFile, RangeEntry};
 use crate::params;
+use crate::script;
 use crate::upload::Sources;
 
 /// Everything about a job but its tasks, from the command line over the job file over defaults.
@@ -109,7 +110,13 @@ pub(crate) fn shared(
     mut env: BTreeMap<String, String>,
     sources: &mut Sources,
 ) -> Result<Shared, ApiError> {
-    let digest = sources.add_file(program)?.digest;
+    let digest = match script::guest(program)? {
+        Some(guest) => {
+            mounts.push((program.to_owned(), script::PATH.to_owned()));
+            sources.add_file(&guest)?.digest
+        }
+        None => sources.add_file(program)?.digest,
+    };
     for text in &task.mounts {
         let (host, guest) =
             text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).ok_or_else(|| {

@@ -30,6 +30,7 @@ mod progress;
 mod quantity;
 mod quote;
 mod run;
+mod script;
 mod shop;
 mod sureness;
 mod table;

@@ -73,7 +73,7 @@ pub(crate) enum Command {
     Exec(Box<ExecArgs>),
     /// Look at a program: will it run, with what, and why not.
     Check {
-        /// WebAssembly module or component.
+        /// WebAssembly module or component, or a Python script (`.py`).
         program: PathBuf,
     },
     /// Make a small program to start from.

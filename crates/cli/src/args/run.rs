@@ -52,7 +52,7 @@ The same from a file, `-f job.toml` (options given beside it win):
   range = { from = 0, to = 99, step = 3 }   # or map = \"in/*.csv\", or params = \"rows.csv\"
   memory = \"256MiB\"   fuel = 50_000_000_000   timeout = \"60s\"   providers = 5")]
 pub(crate) struct RunArgs {
-    /// WebAssembly module or component.
+    /// WebAssembly module or component, or a Python script (`.py`).
     #[arg(required_unless_present = "file")]
     pub(crate) program: Option<PathBuf>,
     /// Arguments of the program.
@@ -163,7 +163,7 @@ pub(crate) struct QuoteArgs {
 /// Options of `exec`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ExecArgs {
-    /// WebAssembly module or component.
+    /// WebAssembly module or component, or a Python script (`.py`).
     pub(crate) program: PathBuf,
     /// Arguments of the program.
     #[arg(last = true, value_name = "ARGS")]
