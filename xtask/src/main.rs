@@ -11,6 +11,7 @@ mod daemon;
 mod dashboard;
 pub mod data;
 mod demo;
+mod document;
 pub mod examples;
 mod fuzz;
 pub mod guests;
@@ -34,6 +35,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test                          every test
   dashboard [--test]            build the dashboard that the node embeds; or walk it in Chromium
   page                          the receipt page's tests, in Node and in Chromium
+  document [OPTIONS…]           docs/openapi.json held against a running node; options go to schemathesis
   python                        the Python package's tests, against a real network
   python guest                  only build its guest, into target/python
   python bench                  time a bootstrap on a network and in local processes
@@ -92,6 +94,7 @@ fn run(words: &[&str]) -> Result<()> {
             shell::build()?;
             print!("{}", package::bench()?);
         }
+        ["document", more @ ..] => document::run(more)?,
         ["ci"] => ci::all()?,
         ["gen"] => ci::generate(false)?,
         ["gen", "--check"] => ci::generate(true)?,

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::command::{root, say};
 use crate::shell::{cargo, run};
-use crate::{apt, contracts, dashboard, examples, guests, npm, package, page, python};
+use crate::{apt, contracts, dashboard, document, examples, guests, npm, package, page, python};
 
 /// Builds everything once, stages what the tests read, runs them all.
 pub(crate) fn all() -> Result<()> {
@@ -27,6 +27,8 @@ pub(crate) fn all() -> Result<()> {
     say(&format!("  {}", page::browse()?.trim()));
     say("the dashboard does what a person expects of it");
     say(&format!("  {}", dashboard::browse()?.trim()));
+    say("the API does what its document says");
+    say(&format!("  {}", document::test(&[])?.trim()));
     say("Python functions run on a network as they do here");
     say(&format!("  {}", package::test()?.trim()));
     // The chain's tests run a second, independent node that comes with them.

@@ -41,4 +41,5 @@ pub use task::{
     BlobJson, EndJson, FaultJson, LimitsJson, MountJson, MountKindJson, ObservedJson, OutFileJson,
     OutcomeJson, PriceJson, PriceMaxJson, TaskJson,
 };
+pub(crate) use text::Raw;
 pub use text::{Schema, Text};

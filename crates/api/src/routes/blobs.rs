@@ -10,12 +10,12 @@ use super::{Answer, Json, Node, id};
 use crate::backend::{Backend, BlobBody};
 use crate::codes;
 use crate::error::{ApiError, ErrorBody};
-use crate::json::{BlobStored, MissingReply, MissingRequest, Schema, Text};
+use crate::json::{BlobStored, MissingReply, MissingRequest, Raw, Schema, Text};
 use crate::limits;
 
 /// Keep these bytes. Putting bytes that are held is harmless.
 #[utoipa::path(post, path = "/v1/blobs", tag = "blobs",
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = Raw, content_type = "application/octet-stream"),
     responses((status = 200, body = BlobStored), (status = "default", body = ErrorBody)))]
 pub(crate) async fn put_blob<B: Backend>(
     State(node): Node<B>,
@@ -70,9 +70,10 @@ pub(crate) async fn missing_blobs<B: Backend>(
 
 /// Whether a blob is held, and its length.
 #[utoipa::path(head, path = "/v1/blobs/{digest}", tag = "blobs",
-    params(("digest" = String, Path, description = "64 hex digits")),
+    params(("digest" = String, Path, pattern = "^[0-9a-f]{64}$", description = "64 hex digits")),
     responses((status = 200, description = "Held; Content-Length is its size"),
-        (status = 404, description = "Not held")))]
+        (status = 404, description = "Not held"),
+        (status = "default", description = "Refused; the answer to `GET` says why")))]
 pub(crate) async fn head_blob<B: Backend>(
     State(node): Node<B>,
     Path(digest): Path<String>,
@@ -86,8 +87,8 @@ pub(crate) async fn head_blob<B: Backend>(
 
 /// The bytes of a blob.
 #[utoipa::path(get, path = "/v1/blobs/{digest}", tag = "blobs",
-    params(("digest" = String, Path, description = "64 hex digits")),
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+    params(("digest" = String, Path, pattern = "^[0-9a-f]{64}$", description = "64 hex digits")),
+    responses((status = 200, body = Raw, content_type = "application/octet-stream"),
         (status = "default", body = ErrorBody)))]
 pub(crate) async fn get_blob<B: Backend>(
     State(node): Node<B>,

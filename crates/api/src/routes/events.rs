@@ -24,7 +24,7 @@ type News = Sse<KeepAliveStream<Events>>;
 /// News of a job, from now on or from `Last-Event-ID`. Does not end with the job: more may follow
 /// (an audit that replaces an outcome).
 #[utoipa::path(get, path = "/v1/jobs/{id}/events", tag = "events",
-    params(("id" = String, Path, description = "32 hex digits"),
+    params(("id" = String, Path, pattern = "^[0-9a-f]{32}$", description = "32 hex digits"),
         ("Last-Event-ID" = Option<u64>, Header, description = "Go on after this event")),
     responses((status = 200, body = EventJson, content_type = "text/event-stream",
         description = "One JSON object in the data of each event"),

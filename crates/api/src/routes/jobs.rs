@@ -10,7 +10,7 @@ use crate::backend::Backend;
 use crate::codes;
 use crate::error::{ApiError, ErrorBody};
 use crate::json::{
-    AddTasks, Done, EvidenceList, JobAccepted, JobDetail, JobList, JobRequest, TaskDetail,
+    AddTasks, Done, EvidenceList, JobAccepted, JobDetail, JobList, JobRequest, Raw, TaskDetail,
     TaskFilter, TaskJson, TaskList, TasksAdded,
 };
 use crate::limits;
@@ -74,7 +74,7 @@ pub(crate) async fn list_jobs<B: Backend>(State(node): Node<B>) -> Answer<JobLis
 
 /// One job.
 #[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs",
-    params(("id" = String, Path, description = "32 hex digits")),
+    params(("id" = String, Path, pattern = "^[0-9a-f]{32}$", description = "32 hex digits")),
     responses((status = 200, body = JobDetail), (status = "default", body = ErrorBody)))]
 pub(crate) async fn get_job<B: Backend>(
     State(node): Node<B>,
@@ -85,7 +85,7 @@ pub(crate) async fn get_job<B: Backend>(
 
 /// More tasks for an open job. Tasks at indices that the job already has are ignored.
 #[utoipa::path(post, path = "/v1/jobs/{id}/tasks", tag = "jobs", request_body = AddTasks,
-    params(("id" = String, Path, description = "32 hex digits")),
+    params(("id" = String, Path, pattern = "^[0-9a-f]{32}$", description = "32 hex digits")),
     responses((status = 200, body = TasksAdded), (status = "default", body = ErrorBody)))]
 pub(crate) async fn add_tasks<B: Backend>(
     State(node): Node<B>,
@@ -99,7 +99,7 @@ pub(crate) async fn add_tasks<B: Backend>(
 
 /// No more tasks will come.
 #[utoipa::path(post, path = "/v1/jobs/{id}/close", tag = "jobs",
-    params(("id" = String, Path, description = "32 hex digits")),
+    params(("id" = String, Path, pattern = "^[0-9a-f]{32}$", description = "32 hex digits")),
     responses((status = 200, body = Done), (status = "default", body = ErrorBody)))]
 pub(crate) async fn close_job<B: Backend>(
     State(node): Node<B>,
@@ -111,7 +111,7 @@ pub(crate) async fn close_job<B: Backend>(
 
 /// Stop a job. Accepted outcomes are kept.
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs",
-    params(("id" = String, Path, description = "32 hex digits")),
+    params(("id" = String, Path, pattern = "^[0-9a-f]{32}$", description = "32 hex digits")),
     responses((status = 200, body = Done), (status = "default", body = ErrorBody)))]
 pub(crate) async fn cancel_job<B: Backend>(
     State(node): Node<B>,
@@ -123,7 +123,7 @@ pub(crate) async fn cancel_job<B: Backend>(
 
 /// Tasks of a job, by index.
 #[utoipa::path(get, path = "/v1/jobs/{id}/tasks", tag = "jobs",
-    params(("id" = String, Path, description = "32 hex digits"), TaskFilter),
+    params(("id" = String, Path, pattern = "^[0-9a-f]{32}$", description = "32 hex digits"), TaskFilter),
     responses((status = 200, body = TaskList), (status = "default", body = ErrorBody)))]
 pub(crate) async fn list_tasks<B: Backend>(
     State(node): Node<B>,
@@ -144,7 +144,7 @@ pub(crate) async fn list_tasks<B: Backend>(
 
 /// One task.
 #[utoipa::path(get, path = "/v1/jobs/{id}/tasks/{index}", tag = "jobs",
-    params(("id" = String, Path, description = "32 hex digits"),
+    params(("id" = String, Path, pattern = "^[0-9a-f]{32}$", description = "32 hex digits"),
         ("index" = u32, Path, description = "Counted from 0")),
     responses((status = 200, body = TaskDetail), (status = "default", body = ErrorBody)))]
 pub(crate) async fn get_task<B: Backend>(
@@ -156,9 +156,9 @@ pub(crate) async fn get_task<B: Backend>(
 
 /// The receipt of a task, as a file that `POST /v1/verify` and anyone else can check.
 #[utoipa::path(get, path = "/v1/jobs/{id}/tasks/{index}/receipt", tag = "jobs",
-    params(("id" = String, Path, description = "32 hex digits"),
+    params(("id" = String, Path, pattern = "^[0-9a-f]{32}$", description = "32 hex digits"),
         ("index" = u32, Path, description = "Counted from 0")),
-    responses((status = 200, body = Vec<u8>, content_type = "application/cbor"),
+    responses((status = 200, body = Raw, content_type = "application/cbor"),
         (status = "default", body = ErrorBody)))]
 pub(crate) async fn get_receipt<B: Backend>(
     State(node): Node<B>,
@@ -184,7 +184,7 @@ fn task_index(text: &str) -> Result<u32, ApiError> {
 
 /// What contradicts providers in a job: each signed outcome beside the one that was found.
 #[utoipa::path(get, path = "/v1/jobs/{id}/evidence", tag = "jobs",
-    params(("id" = String, Path, description = "32 hex digits")),
+    params(("id" = String, Path, pattern = "^[0-9a-f]{32}$", description = "32 hex digits")),
     responses((status = 200, body = EvidenceList), (status = "default", body = ErrorBody)))]
 pub(crate) async fn get_evidence<B: Backend>(
     State(node): Node<B>,

@@ -36,7 +36,7 @@ pub(crate) async fn readyz<B: Backend>(State(node): Node<B>) -> (StatusCode, &'s
 
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "node",
-    responses((status = 200, description = "OpenAPI 3.1")))]
+    responses((status = 200, description = "OpenAPI 3.1"), (status = "default", body = ErrorBody)))]
 pub(crate) async fn openapi_json() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], crate::openapi())
 }

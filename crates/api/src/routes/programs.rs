@@ -12,7 +12,7 @@ use super::{Answer, Json, Node, Params};
 use crate::backend::Backend;
 use crate::codes;
 use crate::error::{ApiError, ErrorBody};
-use crate::json::{CheckJson, CheckRequest, ExecReport, ExecRequest, VerifyReport};
+use crate::json::{CheckJson, CheckRequest, ExecReport, ExecRequest, Raw, VerifyReport};
 use crate::limits;
 
 /// Run one task here, in a jail, without the network. The outcome is the one that any provider
@@ -52,7 +52,7 @@ pub(crate) struct VerifyQuery {
 
 /// Check a receipt: its form, digests, proof, signatures and price, one step after the other.
 #[utoipa::path(post, path = "/v1/verify", tag = "programs", params(VerifyQuery),
-    request_body(content = Vec<u8>, content_type = "application/cbor"),
+    request_body(content = Raw, content_type = "application/cbor"),
     responses((status = 200, body = VerifyReport), (status = "default", body = ErrorBody)))]
 pub(crate) async fn verify<B: Backend>(
     State(node): Node<B>,

@@ -839,7 +839,7 @@ export interface components {
             code_bytes: number;
             /** @description What it imports, sorted. */
             imports: string[];
-            /** @description `module`, `component` or `unknown`. */
+            /** @description `module`, `component`, `component (function)` or `unknown`. */
             kind: string;
             /**
              * Format: int64
