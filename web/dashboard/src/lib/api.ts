@@ -19,6 +19,7 @@ export type Peer = Schemas["Peer"];
 export type Why = Schemas["Why"];
 export type Doctor = Schemas["Doctor"];
 export type ProviderStatus = Schemas["ProviderStatus"];
+export type OwnerLimits = Schemas["OwnerLimits"];
 export type WalletJson = Schemas["WalletJson"];
 export type ChannelJson = Schemas["ChannelJson"];
 export type StakeJson = Schemas["StakeJson"];
@@ -75,10 +76,13 @@ export async function get<T>(path: string): Promise<T> {
   return (await send("GET", path)).json() as Promise<T>;
 }
 
-export async function post<T>(path: string, body?: unknown): Promise<T> {
+async function sendJson<T>(method: string, path: string, body?: unknown): Promise<T> {
   const json = { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
-  return (await send("POST", path, body === undefined ? {} : json)).json() as Promise<T>;
+  return (await send(method, path, body === undefined ? {} : json)).json() as Promise<T>;
 }
+
+export const post = <T>(path: string, body?: unknown): Promise<T> => sendJson("POST", path, body);
+export const put = <T>(path: string, body: unknown): Promise<T> => sendJson("PUT", path, body);
 
 /** Puts bytes; answers their digest. */
 export async function putBlob(bytes: Blob): Promise<BlobJson> {

@@ -11,6 +11,7 @@ export const commands: Record<string, string> = {
   "POST /v1/exec": "ayni exec PROGRAM", "POST /v1/check": "ayni check PROGRAM", "POST /v1/verify": "ayni verify RECEIPT", "GET /v1/wallet": "ayni wallet show",
   "POST /v1/quote": "ayni quote", "GET /v1/channels": "ayni channel list", "POST /v1/channels/{id}/close": "ayni channel close ID", "POST /v1/claims": "ayni channel claim",
   "GET /v1/stake": "ayni stake show", "POST /v1/stake": "ayni stake add AMOUNT", "GET /v1/disputes": "ayni dispute list", "POST /v1/disputes/{id}/appeal": "ayni dispute appeal ID",
-  "GET /v1/provider": "ayni status", "POST /v1/provider/pause": "ayni pause", "POST /v1/provider/resume": "ayni resume", "POST /v1/provider/drain": "ayni provide",
+  "GET /v1/provider": "ayni status", "GET /v1/provider/limits": "ayni limits", "PUT /v1/provider/limits": "ayni limits set", "DELETE /v1/provider/limits": "ayni limits reset",
+  "POST /v1/provider/pause": "ayni pause", "POST /v1/provider/resume": "ayni resume", "POST /v1/provider/drain": "ayni provide",
   "POST /v1/login-links": "ayni open --no-browser", "GET /v1/session": "ayni open", "POST /v1/session": "ayni open", "DELETE /v1/session": "ayni open",
 };
