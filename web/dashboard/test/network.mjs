@@ -42,10 +42,12 @@ export async function network(ayni) {
     await command("requester", "job", "attach", id);
     return id;
   }
+  /** The rows of a job's tasks. */
+  const tasks = async (id) => (await command("requester", "job", "show", id, "--tasks")).tasks;
   async function stop() {
     process.kill("SIGTERM");
     await ended;
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
-  return { nodes, command, help, link, job, stop, folder };
+  return { nodes, command, help, link, job, tasks, stop, folder };
 }

@@ -7,6 +7,15 @@ import { PATIENCE_MS, keep, open, readsWell } from "./browser.mjs";
 /** The part of a node's id that the pages show. */
 const short = (id) => id.slice(-10);
 
+/** Whether a task is no more with a provider that rests, and did not come from it. */
+async function handedBack(net, job, task, provider) {
+  for (;;) {
+    const row = (await net.tasks(job)).find((one) => one.task === task);
+    if (row === undefined || row.state === "delivered" || row.state === "accepted") return row !== undefined && row.provider !== provider;
+    if (row.provider !== provider) return true;
+  }
+}
+
 export async function newcomer(browser, net, pictures) {
   // One browser, two nodes: the sessions do not disturb each other.
   const mine = await open(browser);
@@ -31,41 +40,47 @@ export async function newcomer(browser, net, pictures) {
   await page.getByRole("button", { name: "Submit" }).click();
   await page.locator("h1", { hasText: "my first job" }).waitFor();
 
-  // A provider's owner stops while it works for that job: its tasks go to somebody else.
+  // A provider's owner wants the machine for an hour while it works for that job: its tasks go to
+  // somebody else.
+  const address = new URL(page.url()).hash;
   const machine = theirs.page;
   await machine.getByRole("link", { name: "My machine" }).first().click();
   const running = machine.getByRole("region", { name: "Running now" }).locator("a").last();
-  let frozen = null;
-  while (frozen === null) {
-    await running.waitFor();
+  let taken = null;
+  while (taken === null) {
+    const task = await running.getAttribute("title");
+    await machine.getByLabel("For how long").selectOption({ label: "1 hour" });
+    await machine.getByText("ayni pause 1h", { exact: true }).waitFor();
     await machine.getByRole("button", { name: "Pause", exact: true }).click();
     await machine.getByText("paused by its owner").waitFor();
-    // What had ended already is soon gone from the list: then what comes next is stopped.
-    for (let read = 0; read < 2; read++) await machine.waitForResponse((answer) => answer.url().endsWith("/v1/provider"));
-    if ((await running.count()) > 0) frozen = await running.getAttribute("title");
+    await machine.getByText("Nothing runs for others.").waitFor();
+    // What had ended before the click is not handed back: then the next one is taken.
+    if (await handedBack(net, address.split("/").pop(), task, provider)) taken = task;
     else await machine.getByRole("button", { name: "Resume", exact: true }).click();
   }
+  await machine.getByText(/^until \d/).waitFor();
+  const { until_ms: until } = (await net.command("provider-1", "status")).provider.rests[0];
+  ok(until > Date.now() && until <= Date.now() + 3_600_000, `paused for an hour, it says until ${new Date(until)}`);
   await readsWell(machine, "a paused machine");
   await keep(machine, join(pictures, "paused-en-light-1440.png"));
   await page.getByRole("button", { name: "by provider" }).click();
   await keep(page, join(pictures, "running-en-light-1440.png"));
 
-  // It ends nevertheless, seen without a reload, and the frozen task has come from elsewhere.
+  // It ends nevertheless, seen without a reload, and the task taken from it has come from elsewhere.
   await page.locator("h1 + p .tag.ended").waitFor({ timeout: 2 * PATIENCE_MS });
   await page.getByText("8 / 8").first().waitFor();
   ok((await machine.getByText("paused by its owner").count()) === 1, "the provider rests until the end");
-  const address = new URL(page.url()).hash;
   // The explorer asks whether the id is one of bytes, too.
-  mine.expected.add(`404 /v1/blobs/${frozen}`);
-  await page.getByRole("searchbox").first().fill(frozen);
+  mine.expected.add(`404 /v1/blobs/${taken}`);
+  await page.getByRole("searchbox").first().fill(taken);
   await page.keyboard.press("Enter");
   const found = page.getByRole("region", { name: /Task \d+ · my first job/ });
   await found.getByText("accepted").waitFor();
   const by = await found.locator("dd a").nth(1).getAttribute("title");
-  ok(by !== provider, `the task that ${short(provider)} froze was still accepted from it`);
+  ok(by !== provider, `the task that ${short(provider)} handed back was still accepted from it`);
 
   // A receipt of it: checked, executed again, kept, and good for the command line as well.
-  await found.getByRole("link", { name: frozen }).click();
+  await found.getByRole("link", { name: taken }).click();
   const task = page.getByRole("region", { name: /^Task \d+$/ });
   await task.getByText("✓ it holds").waitFor();
   await task.getByRole("button", { name: "Execute the task again here" }).click();

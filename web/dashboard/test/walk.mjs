@@ -3,8 +3,12 @@ import { join } from "node:path";
 import { deepStrictEqual as same, ok } from "node:assert";
 import { focus, open, readsWell } from "./browser.mjs";
 
-export const LOOKS = ["en", "zh"].flatMap((language) =>
-  ["light", "dark"].flatMap((theme) => [[1440, 900], [390, 844]].map(([width, height]) => ({ language, theme, width, height }))));
+/** Each width with each language, and each theme with both: a page that reads well in one theme and
+ *  one language differs in another only by its colours or by its texts, not by both at once. */
+const LOOKS = [["en", "light", 1440, 900], ["zh", "light", 390, 844], ["zh", "dark", 1440, 900], ["en", "dark", 390, 844]]
+  .map(([language, theme, width, height]) => ({ language, theme, width, height }));
+/** So many browsers look at once. */
+const LANES = 2;
 
 const HEADS = {
   en: { home: "Home", jobs: "Jobs", new: "New job", market: "Market", machine: "My machine", network: "Network", wallet: "Wallet", explorer: "Explorer", health: "Health", developer: "Developer" },
@@ -85,15 +89,25 @@ async function understood(net, twins) {
   }
 }
 
+/** A limit that can't be: the node's word stands at its field, and nothing has changed. */
+async function wrongLimit({ page, expected, quiet }) {
+  const field = page.locator('input[id$="-others_cpu_percent"]');
+  await field.fill("120");
+  expected.add("400 /v1/provider/limits");
+  const before = quiet.length;
+  await page.locator("form button.main").click();
+  await page.getByRole("alert").getByText("others_cpu_percent = `120`: a percentage, at most 100").waitFor();
+  same(quiet.length, before + 1);
+  same(await field.getAttribute("aria-invalid"), "true");
+  same(await page.locator("[aria-invalid=true]").count(), 1);
+}
+
 export async function walk(browser, net, job, pictures) {
-  const requester = await enter(browser, net, "requester");
-  const provider = await enter(browser, net, "provider-1");
   const { node } = await net.command("provider-1", "id");
-  const paint = await requester.page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? NaN);
   let seen = 0;
   const twins = new Set();
-  for (const { language, theme, width, height } of LOOKS) {
-    for (const [tab, list] of [[requester, pages(job, node)], [provider, [["machine", "#/machine", "canvas"]]]]) {
+  async function look({ language, theme, width, height }, tabs) {
+    for (const [tab, list] of [[tabs.requester, pages(job, node)], [tabs.provider, [["machine", "#/machine", "form input"]]]]) {
       const { page } = tab;
       await page.setViewportSize({ width, height });
       const origin = new URL(page.url()).origin;
@@ -108,17 +122,34 @@ export async function walk(browser, net, job, pictures) {
         const head = HEADS[language][name];
         if (head) await page.locator("main h1").getByText(head, { exact: true }).waitFor();
         await page.locator("main").locator(there).first().waitFor();
-        await readsWell(page, where);
-        await page.screenshot({ path: join(pictures, `${where}.png`), fullPage: width > 400 });
-        seen += 1;
-        for (const twin of await page.locator(".twin code").allInnerTexts()) twins.add(twin);
+        const judge = async (where) => {
+          await readsWell(page, where);
+          await page.screenshot({ path: join(pictures, `${where}.png`), fullPage: width > 400 || name === "machine" });
+          seen += 1;
+          for (const twin of await page.locator(".twin code").allInnerTexts()) twins.add(twin);
+        };
+        await judge(where);
+        if (name !== "machine") continue;
+        await page.locator("select").last().selectOption("tomorrow");
+        await wrongLimit(tab);
+        await judge(`limit-${language}-${theme}-${width}`);
       }
     }
   }
-  for (const tab of [requester, provider]) {
-    ok(tab.noise.length === 0, [...new Set(tab.noise)].join("; "));
-    await tab.context.close();
+  // The first page is timed alone.
+  const first = { requester: await enter(browser, net, "requester"), provider: await enter(browser, net, "provider-1") };
+  const paint = await first.requester.page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? NaN);
+  const left = [...LOOKS];
+  async function lane(tabs) {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) await look(next, tabs);
+    for (const tab of [tabs.requester, tabs.provider]) {
+      ok(tab.noise.length === 0, [...new Set(tab.noise)].join("; "));
+      await tab.context.close();
+    }
   }
+  const more = Array.from({ length: LANES - 1 }, async () => lane({ requester: await enter(browser, net, "requester"), provider: await enter(browser, net, "provider-1") }));
+  await Promise.all([lane(first), ...more]);
+  same((await net.command("provider-1", "limits")).others_cpu_percent ?? null, null);
   await understood(net, twins);
   return { seen, paint, twins: twins.size };
 }
@@ -160,5 +191,46 @@ export async function keyboard(browser, net) {
   await page.getByRole("region", { name: "Task 1", exact: true }).waitFor();
   ok(page.url().includes("task=1"), page.url());
   ok(noise.length === 0, noise.join("; "));
+  await context.close();
+}
+
+/** The owner's limits without a mouse: a wrong one, a right one, and back to the settings. */
+export async function limits(browser, net) {
+  const owner = "provider-2";
+  const tab = await enter(browser, net, owner);
+  const { page, noise, context, expected, quiet } = tab;
+  page.on("dialog", (dialog) => dialog.accept());
+  await page.goto(`${new URL(page.url()).origin}/#/machine`);
+  await page.locator("form input").first().waitFor();
+  const reach = async (wanted, key = "Tab") => {
+    const met = [];
+    while (!met.at(-1)?.startsWith(wanted)) {
+      ok(met.length < 80, `no ${key} leads to ${wanted}: ${met.join(", ")}`);
+      await page.keyboard.press(key);
+      met.push(await focus(page));
+    }
+  };
+  const inForce = async () => (await net.command(owner, "limits")).transfer_per_day_bytes ?? null;
+  same(await inForce(), null);
+  await reach("Rest above, °C");
+  await page.keyboard.type("7");
+  await page.keyboard.press("Enter");
+  expected.add("400 /v1/provider/limits");
+  await page.getByRole("alert").getByText("temperature_max = `7`: between 30 and 150 °C").waitFor();
+  same(quiet.length, 1);
+  // The focus is where the error is.
+  await page.locator("[aria-invalid=true]:focus").waitFor();
+  await page.keyboard.press("Backspace");
+  await reach("Transfer a day");
+  await page.keyboard.type("900GiB");
+  await page.getByText("ayni limits set --transfer 900GiB", { exact: true }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.getByText("Set, and obeyed.").waitFor();
+  same(await inForce(), 900 * 2 ** 30);
+  await reach("Back to the settings");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.querySelector('input[id$="-transfer_per_day_bytes"]').value === "");
+  same(await inForce(), null);
+  same(noise, []);
   await context.close();
 }
