@@ -35,7 +35,7 @@ export const LIMITS: Limit[] = [
 /** What the form holds: text for each limit, `yes` or `no` for those that are one. */
 export type Form = Record<Limit["name"], string>;
 
-/** The largest unit that needs no fraction, so that nothing is lost on the way back. */
+/** In the largest unit that needs no fraction. */
 function whole(value: number, units: [string, number][]): string {
   const [unit, size] = units.find(([, size]) => value !== 0 && value % size === 0) ?? units[units.length - 1]!;
   return `${value / size}${unit}`;
@@ -46,7 +46,8 @@ function written(limits: OwnerLimits, { name, kind }: Limit): string {
   if (value === null || value === undefined) return "";
   if (Array.isArray(value)) return value.join("\n");
   if (kind === "yes") return value ? "yes" : "no";
-  if (kind === "size") return whole(Number(value), [["GiB", SIZE.GiB], ["MiB", SIZE.MiB], ["KiB", SIZE.KiB], ["B", 1]]);
+  // What is left of a mebibyte is of no use to a reader, and what is not touched is not sent.
+  if (kind === "size") return Number(value) < SIZE.MiB ? `${value}B` : whole(Math.floor(Number(value) / SIZE.MiB), [["GiB", 1024], ["MiB", 1]]);
   if (kind === "time") return whole(Number(value), [["h", 3_600], ["m", 60], ["s", 1]]);
   return String(value);
 }
