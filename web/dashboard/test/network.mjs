@@ -30,7 +30,8 @@ export async function network(ayni) {
     return stdout.trim() === "" ? null : JSON.parse(stdout.trim().split("\n").at(-1));
   }
   /** What `ayni VERBS --help` says; fails where there is no such command. */
-  const help = async (...verbs) => (await run(ayni, [...verbs, "--help"])).stdout;
+  const help = async (...verbs) =>
+    (await run(ayni, verbs[0] === "help" ? verbs : [...verbs, "--help"])).stdout;
   /** A login link to a node's dashboard. */
   const link = async (name, ...args) => (await command(name, "open", "--no-browser", ...args)).url;
   /** Submits a job of an example program in `tasks` tasks, each `size` longer than the one before,
