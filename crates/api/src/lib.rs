@@ -10,6 +10,7 @@
 //! - [`codes`], [`ApiError`]: what is said when it fails
 //! - [`Backend`]: what a node has to be able to do
 //! - [`router`], [`serve`], [`Security`]: how it is reached, and by whom
+//! - [`metrics`]: what a scraper counts
 //! - the dashboard's files, and how a browser is logged in (`routes/page`, `session`)
 //! - [`Endpoint`], [`Token`]: how a program on this machine finds a running node
 //! - [`Client`]: the other side
@@ -21,6 +22,7 @@ mod endpoint;
 mod error;
 pub mod json;
 pub mod limits;
+pub mod metrics;
 mod openapi;
 mod routes;
 mod security;

@@ -11,7 +11,7 @@ use crate::routes::{blobs, events, jobs, money, node, programs, provider, sessio
     info(
         title = "Ayni node API",
         description = "The API of one Ayni node, for programs of its owner on the same machine. \
-            It listens on the loopback address only. Every request but the health checks carries \
+            It listens on the loopback address only. Every request but the health checks and `/metrics` carries \
             the bearer token of the file `api.token` in the node's home; the dashboard in a browser \
             carries a session instead, a cookie and a key.\n\nIds are text; fuel and \
             money are decimal text, because numbers above 2^53 are not safe in JavaScript; bytes, \
@@ -23,7 +23,7 @@ use crate::routes::{blobs, events, jobs, money, node, programs, provider, sessio
     security(("token" = []), ("cookie" = [], "key" = [])),
     modifiers(&Token),
     paths(
-        node::healthz, node::readyz, node::openapi_json,
+        node::healthz, node::readyz, node::metrics, node::openapi_json,
         node::status, node::identity, node::peers, node::join, node::invite,
         node::offers, node::why, node::doctor, node::shutdown,
         blobs::put_blob, blobs::missing_blobs, blobs::head_blob, blobs::get_blob,
@@ -75,7 +75,7 @@ mod tests {
     fn every_route_is_described_and_every_reference_resolves() {
         let document: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.values().map(|p| p.as_object().unwrap().len()).sum::<usize>(), 51);
+        assert_eq!(paths.values().map(|p| p.as_object().unwrap().len()).sum::<usize>(), 52);
         let text = openapi();
         for reference in text.split("#/components/schemas/").skip(1) {
             let name = reference.split('"').next().unwrap();

@@ -210,6 +210,13 @@ impl Client {
         self.get("/v1/doctor").await
     }
 
+    /// What the node counts, in Prometheus' text format.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn metrics(&self) -> Result<String, ApiError> {
+        let response = send(self.request(Method::GET, "/metrics")).await?;
+        response.text().await.map_err(|error| transport(&error))
+    }
+
     /// Stop the node.
     #[allow(clippy::missing_errors_doc)]
     pub async fn shutdown(&self) -> Result<Done, ApiError> {

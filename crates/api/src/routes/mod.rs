@@ -106,6 +106,7 @@ pub fn router<B: Backend>(backend: Arc<B>, security: Security) -> Router {
     Router::new()
         .route("/healthz", get(node::healthz))
         .route("/readyz", get(node::readyz::<B>))
+        .route("/metrics", get(node::metrics::<B>))
         .merge(login)
         .merge(guarded)
         .layer(DefaultBodyLimit::max(limits::JSON_BYTES_MAX))

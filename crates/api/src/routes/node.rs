@@ -14,6 +14,7 @@ use crate::json::{
     Doctor, Done, Identity, InviteRequest, JoinRequest, Joined, OfferList, PeerList, Status,
     TicketJson, Why,
 };
+use crate::metrics;
 
 /// The process is alive. Needs no token.
 #[utoipa::path(get, path = "/healthz", tag = "node", security(()),
@@ -32,6 +33,19 @@ pub(crate) async fn readyz<B: Backend>(State(node): Node<B>) -> (StatusCode, &'s
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "starting\n")
     }
+}
+
+/// What the node counts, as Prometheus scrapes it. Needs no token; no ids, no addresses, no money.
+#[utoipa::path(get, path = "/metrics", tag = "node", security(()),
+    responses((status = 200, body = String, content_type = "text/plain"),
+        (status = "default", body = ErrorBody)))]
+pub(crate) async fn metrics<B: Backend>(
+    State(node): Node<B>,
+) -> Result<impl IntoResponse, ApiError> {
+    let (status, list) = (node.status().await?, node.jobs().await?);
+    let process = metrics::Process::read();
+    let text = metrics::text(&status, &list.jobs, process.as_ref());
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text))
 }
 
 /// This document.

@@ -21,6 +21,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the node counts, as Prometheus scrapes it. Needs no token; no ids, no addresses, no money. */
+        get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -2206,6 +2223,11 @@ export interface components {
             /** @description Why not; may come from a stranger. */
             reason: string;
         };
+        /**
+         * Format: binary
+         * @description Bytes as they are, in bodies that are not JSON.
+         */
+        Raw: string;
         /** @description What the node reads of its machine; `null` is what it can't read, or no limit asks for. */
         ReadingsJson: {
             /**
@@ -2675,6 +2697,33 @@ export interface operations {
             };
         };
     };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     openapi_json: {
         parameters: {
             query?: never;
@@ -2690,6 +2739,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
             };
         };
     };
@@ -2728,7 +2785,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/octet-stream": number[];
+                "application/octet-stream": components["schemas"]["Raw"];
             };
         };
         responses: {
@@ -2798,7 +2855,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": number[];
+                    "application/octet-stream": components["schemas"]["Raw"];
                 };
             };
             default: {
@@ -2832,6 +2889,13 @@ export interface operations {
             };
             /** @description Not held */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused; the answer to `GET` says why */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3494,7 +3558,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/cbor": number[];
+                    "application/cbor": components["schemas"]["Raw"];
                 };
             };
             default: {
@@ -4059,7 +4123,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/cbor": number[];
+                "application/cbor": components["schemas"]["Raw"];
             };
         };
         responses: {
