@@ -8,8 +8,8 @@ use ayni_api::{ApiError, Client};
 use crate::args::{Cli, Command};
 use crate::ui::Ui;
 use crate::{
-    check, court, daemon, dev, docs, exec, gov, home, job, limits, money, new, node, open, quote,
-    run, shop, verify,
+    check, court, daemon, dev, docs, doctor, exec, gov, home, job, limits, money, new, node, open,
+    quote, run, shop, trial, verify,
 };
 
 /// Does what the command line says.
@@ -66,7 +66,7 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
         Command::Verify { receipt, re_execute } => {
             verify::run(&receipt, re_execute, &home()?, ui).await
         }
-        Command::Doctor => Ok(node::doctor(&daemon::ensure(&home()?).await?, ui).await?),
+        Command::Doctor(args) => Ok(doctor::run(&args, &home()?, ui).await?),
         Command::Id => done(node::id(&daemon::ensure(&home()?).await?, ui).await),
         Command::Peers => done(node::peers(&daemon::ensure(&home()?).await?, ui).await),
         Command::Invite { valid } => {
@@ -86,11 +86,9 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
             done(limits::run(&running(&home()?).await?, command, ui).await)
         }
         Command::Daemon(args) => Box::pin(daemon::run(&home()?, *args, None)).await,
-        Command::Stop => {
-            running(&home()?).await?.shutdown().await?;
-            done(say(ui, "the daemon is stopping"))
-        }
+        Command::Stop => done(say(ui, daemon::stop(&home()?).await?)),
         Command::Dev(args) => dev::run(args, ui).await,
+        Command::Try(args) => tokio::task::block_in_place(|| trial::run(&args, ui)),
         Command::Explain { code } => done(docs::explain(code.as_deref(), ui)),
         Command::Completions { shell } => done(docs::completions(shell)),
         Command::Man { out, markdown, openapi } => done(match out {

@@ -6,7 +6,7 @@ use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use ayni_api::codes::exit;
-use ayni_api::{ApiError, Client, codes};
+use ayni_api::{ApiError, Client, Endpoint, codes};
 use ayni_node::{Config, HomeError, Layer, Machine, Node, StartError};
 
 use crate::args::{DaemonArgs, LendArgs};
@@ -116,6 +116,33 @@ fn executables() -> Result<PathBuf, ApiError> {
     let own = std::env::current_exe().map_err(|e| lost(format!("can't find this program: {e}")))?;
     let folder = own.parent().ok_or_else(|| lost("this program lies in no folder".to_owned()))?;
     Ok(folder.to_owned())
+}
+
+/// How long a daemon may take to end before a command stops waiting for it.
+const STOP_MAX: Duration = Duration::from_secs(60);
+
+/// Asks the daemon of `home` to end, and waits until it has: the home can be used again then. What
+/// came of it, in words.
+pub(crate) async fn stop(home: &Path) -> Result<&'static str, ApiError> {
+    let client = Client::of_home(home).await?;
+    let endpoint =
+        Endpoint::load(home).map_err(|error| ApiError::new(codes::NODE_HOME, error.to_string()))?;
+    client.shutdown().await?;
+    let Some(endpoint) = endpoint else { return Ok("the daemon is stopping") };
+    let began = Instant::now();
+    while lives(endpoint.pid) {
+        if began.elapsed() > STOP_MAX {
+            return Ok("the daemon is still stopping");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok("the daemon has stopped")
+}
+
+/// Whether a process runs; one that ended but was not yet collected by its parent does not.
+fn lives(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }
 
 /// A client of the daemon that uses `home`; starts one first if none runs.

@@ -30,6 +30,9 @@ struct Member {
 /// How long a process may take to come up, the runner's self-test included.
 const START_MAX: Duration = Duration::from_secs(120);
 
+/// How long providers may take to be heard of before the network is called up all the same.
+const HEAR_MAX: Duration = Duration::from_secs(60);
+
 /// Starts the network, says how to use it, waits for Ctrl-C, takes it down.
 pub(crate) async fn run(args: DevArgs, ui: &Ui) -> Result<ExitCode> {
     ensure!((1..=64).contains(&args.providers), "--providers {}: give 1 to 64", args.providers);
@@ -103,6 +106,7 @@ async fn lead(args: &DevArgs, dir: &Path, members: &mut Vec<Member>, ui: &Ui) ->
             done?;
         }
     }
+    hear(&client, args.providers).await?;
     show(dir, members, ui);
     loop {
         tokio::select! {
@@ -121,6 +125,22 @@ async fn lead(args: &DevArgs, dir: &Path, members: &mut Vec<Member>, ui: &Ui) ->
         if members.is_empty() {
             bail!("every process of the network has ended");
         }
+    }
+}
+
+/// Waits until the requester has heard of every provider: a job that begins earlier is done at home.
+async fn hear(client: &Client, providers: u32) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let known = client.offers(true).await?.offers.len();
+        if known >= providers as usize {
+            return Ok(());
+        }
+        if began.elapsed() > HEAR_MAX {
+            eprintln!("only {known} of {providers} providers have offered anything yet");
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -10,6 +10,7 @@ mod court;
 mod daemon;
 mod dev;
 mod docs;
+mod doctor;
 mod evidence;
 mod exec;
 mod expand;
@@ -35,6 +36,7 @@ mod shop;
 mod sureness;
 mod table;
 mod template;
+mod trial;
 mod ui;
 mod upload;
 mod verify;
@@ -46,7 +48,7 @@ use ayni_api::codes::exit;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use crate::args::Cli;
+use crate::args::{Cli, LogFormat};
 use crate::ui::Ui;
 
 fn main() -> ExitCode {
@@ -104,10 +106,16 @@ fn start_log(cli: &Cli) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(wanted)
         .map_err(|error| anyhow::anyhow!("--log `{wanted}` is no filter: {error}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if cli.command.is_daemon() && !std::io::stderr().is_terminal() {
+    let terminal = std::io::stderr().is_terminal();
+    let json = match cli.global.log_format {
+        LogFormat::Auto => cli.command.is_daemon() && !terminal,
+        LogFormat::Human => false,
+        LogFormat::Json => true,
+    };
+    if json {
         builder.json().init();
     } else {
-        builder.with_ansi(std::io::stderr().is_terminal()).init();
+        builder.with_ansi(terminal && std::env::var_os("NO_COLOR").is_none()).init();
     }
     Ok(())
 }

@@ -1,9 +1,8 @@
 //! Commands about the node itself and whom it knows.
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 
-use ayni_api::codes::{self, exit};
+use ayni_api::codes;
 use ayni_api::json::{
     CheckLevel, InviteRequest, JoinRequest, NodeAddrJson, OfferJson, Peer, ProviderStatus, Status,
     Text,
@@ -232,25 +231,6 @@ pub(crate) async fn why(client: &Client, job: Option<&str>, ui: &Ui) -> Result<(
         text
     });
     Ok(())
-}
-
-/// `ayni doctor`.
-pub(crate) async fn doctor(client: &Client, ui: &Ui) -> Result<ExitCode, ApiError> {
-    let doctor = client.doctor().await?;
-    ui.show(&doctor, |doctor| {
-        let width = doctor.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
-        let mut text = String::new();
-        for check in &doctor.checks {
-            let (level, name) = (check.level.text(), &check.name);
-            text.push_str(&format!("{level:4}  {name:width$}  {}\n", escape(&check.detail)));
-            if let Some(hint) = check.hint.as_ref().filter(|_| check.level != CheckLevel::Ok) {
-                text.push_str(&format!("      {:width$}  hint: {}\n", "", escape(hint)));
-            }
-        }
-        text
-    });
-    let failed = doctor.checks.iter().any(|check| check.level == CheckLevel::Fail);
-    Ok(ExitCode::from(if failed { exit::FAILED } else { exit::OK }))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Options of `daemon`, `provide` and `dev`.
+//! Options of `daemon`, `provide`, `dev` and `try`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -114,6 +114,17 @@ pub(crate) struct DevArgs {
     /// Let provider N lie in this way, to see how that ends: `2:digit`. Development builds only.
     #[arg(long, value_name = "N:STRATEGY", value_parser = cheat)]
     pub(crate) cheat: Vec<(u32, String)>,
+}
+
+/// Options of `try`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TryArgs {
+    /// Providers to start, beside one requester.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) providers: u32,
+    /// Folder for everything, kept at the end [default: a new one, removed at the end].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 fn cheat(text: &str) -> Result<(u32, String), String> {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use daemon::{DaemonArgs, DevArgs, LendArgs, ProvideArgs};
+pub(crate) use daemon::{DaemonArgs, DevArgs, LendArgs, ProvideArgs, TryArgs};
 pub(crate) use job::{FetchArgs, JobCommand, OutputArgs, ShowArgs};
 pub(crate) use limits::{LimitsCommand, SetLimits, YesNo};
 pub(crate) use money::{
@@ -22,7 +22,9 @@ pub(crate) use run::{ExecArgs, QuoteArgs, RunArgs, TaskArgs};
 /// Run programs on other people's idle machines, and check the answers and the bill yourself.
 #[derive(Debug, Parser)]
 #[command(name = "ayni", version, max_term_width = 100, disable_help_subcommand = false)]
-#[command(after_help = "Start here: `ayni dev --providers 3` makes a network on this machine.")]
+#[command(
+    after_help = "Start here: `ayni try` makes a network on this machine and runs a job on it."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -52,6 +54,37 @@ pub(crate) struct Global {
     /// Filter of the log on stderr, such as `info,ayni_net=debug`.
     #[arg(long, global = true, env = "AYNI_LOG", value_name = "FILTER", hide_env_values = true)]
     pub(crate) log: Option<String>,
+    /// Form of the log on stderr.
+    #[arg(long, global = true, env = "AYNI_LOG_FORMAT", value_enum, default_value_t = LogFormat::Auto, value_name = "FORM", hide_env_values = true)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct DoctorArgs {
+    /// Mend what can be mended, asking before each step.
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Do not ask.
+    #[arg(long, requires = "fix")]
+    pub(crate) yes: bool,
+    /// Write logs, settings, versions and figures into a tar file, without secrets.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// Leave addresses and ids of nodes in the bundle.
+    #[arg(long, requires = "bundle")]
+    pub(crate) with_addresses: bool,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A node's is for people on a terminal and JSON elsewhere; a command's is for people.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
 }
 
 /// When to use colour.
@@ -140,7 +173,7 @@ pub(crate) enum Command {
         re_execute: bool,
     },
     /// Look at the machine and the node; say what to mend.
-    Doctor,
+    Doctor(DoctorArgs),
     /// Who this node is, and where it can be reached.
     Id,
     /// Nodes this one knows.
@@ -179,6 +212,8 @@ pub(crate) enum Command {
     Stop,
     /// A network of several real nodes on this machine.
     Dev(DevArgs),
+    /// A first verified result: a network here, a job on it, a receipt checked; then all of it goes.
+    Try(TryArgs),
     /// A chain on this machine, with all contracts and test money on it.
     Ledger(LedgerArgs),
     /// What an error code means.

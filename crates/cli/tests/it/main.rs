@@ -3,7 +3,9 @@
 //! One binary, because each that links costs much. `network` starts networks by `ayni dev`.
 
 mod disputes;
+mod everyday;
 mod faults;
+mod guides;
 mod hostile;
 mod jobs;
 mod kills;
