@@ -11,11 +11,13 @@ mod daemon;
 mod dashboard;
 pub mod data;
 mod demo;
+mod dist;
 mod document;
 pub mod examples;
 mod fuzz;
 pub mod guests;
 mod npm;
+mod ops;
 mod package;
 mod page;
 mod plain;
@@ -47,6 +49,10 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   data [NAME…]                  obtain the examples' data (or some's) and lay it out under
                                 target/examples
   examples NAME RESULTS         compare a results folder with the ordinary tool's answer
+  package [deb|wheel|all|try] [--release]
+                                what a person installs, into target/package; try: install both and
+                                go to a first verified result
+  ops                           try what operators get: service, alert rules, container file
   bench giveback [TRIALS]       how soon a machine is its owner's again; a quarter of an hour
   bench run [ROUNDS]            what metering, starting and idling cost; some minutes
   corpus                        obtain programs that others wrote; print how each is run, as JSON
@@ -124,6 +130,8 @@ fn run(words: &[&str]) -> Result<()> {
                 bail!("`{name}` differs from its reference: {}", check.complaints);
             }
         }
+        ["package", words @ ..] => dist::package(words)?,
+        ["ops"] => ops::all()?,
         ["bench", "giveback"] => bench::give_back(bench::TRIALS_USUAL)?,
         ["bench", "giveback", trials] => bench::give_back(trials.parse()?)?,
         ["bench", "run"] => bench::run(bench::ROUNDS_USUAL)?,
