@@ -28,10 +28,11 @@ mod sample;
 // From the runner. The list of host functions is bound to wasmtime there; a few stand for it here.
 #[path = "../../crates/runner/src/check.rs"]
 pub mod check;
-pub use runner_source::normalise;
+pub use runner_source::{normalise, world};
 #[path = "../../crates/runner/src"]
 mod runner_source {
     pub mod normalise;
+    pub mod world;
 }
 #[allow(missing_docs)]
 mod preview1 {
@@ -73,6 +74,11 @@ mod jobfile;
 #[allow(dead_code)]
 #[path = "../../crates/node/src/config.rs"]
 mod node_config;
+#[allow(dead_code)]
+#[path = "../../crates/node/src/owner"]
+mod owner {
+    pub(crate) mod limits;
+}
 #[allow(dead_code)]
 #[path = "../../crates/cli/src/params.rs"]
 mod params;

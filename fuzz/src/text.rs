@@ -130,8 +130,10 @@ pub fn settings(data: &[u8]) {
         assert!(config.api.ip().is_loopback());
         assert!(!config.listen.is_empty());
         if let Some(lent) = config.provide {
-            assert!((1..=32).contains(&lent.slots));
-            assert!(lent.memory_bytes <= machine.memory_bytes && lent.memory_bytes >= 64 << 20);
+            let limits = lent.limits;
+            assert!((1..=32).contains(&limits.cpus));
+            let least = u64::from(limits.cpus) * (16 << 20);
+            assert!((least..=machine.memory_bytes).contains(&limits.memory_bytes));
         }
     }
 }

@@ -401,6 +401,11 @@ impl Machine {
         let memory_bytes = system.totalram as u64 * u64::from(system.mem_unit);
         Self { cpus: u32::try_from(cpus).unwrap_or(u32::MAX), memory_bytes }
     }
+
+    /// The most that can be lent.
+    pub(crate) fn has(&self) -> Has {
+        Has { cpus: self.cpus, memory_bytes: self.memory_bytes }
+    }
 }
 
 impl Config {
@@ -463,7 +468,7 @@ impl Config {
                     .map(|text| size("limits.transfer_per_day", text))
                     .transpose()?,
             };
-            limits.check(Has::of(&machine))?;
+            limits.check(machine.has())?;
             Some(Provide {
                 limits,
                 stake: Amount(layer.stake.unwrap_or(0)),

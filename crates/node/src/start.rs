@@ -26,7 +26,7 @@ use crate::court::Bench;
 use crate::fetch::{Fetcher, Host};
 use crate::memory::Memory;
 use crate::news::News;
-use crate::owner::limits::{Has, Limits};
+use crate::owner::limits::Limits;
 use crate::owner::{self, Owner, OwnerError};
 use crate::persist::{self, PersistNews};
 use crate::programs::Programs;
@@ -173,7 +173,7 @@ impl Node {
         let owner = match &mut config.provide {
             None => None,
             Some(provide) => {
-                let has = Has::of(&Machine::read());
+                let has = Machine::read().has();
                 let owner = Owner::open(home.path(), provide.limits.clone(), has)?;
                 provide.limits = owner.limits();
                 Some(Arc::new(owner))

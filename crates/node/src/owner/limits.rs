@@ -9,8 +9,6 @@ use ayni_api::json::{OwnerLimits, Schema};
 use ayni_core::Lent;
 use ayni_types::Price;
 
-use crate::config::Machine;
-
 /// Least memory of a slot.
 const SLOT_BYTES_MIN: u64 = 16 << 20;
 /// More tasks at once than cores make sense while tasks wait, up to a point.
@@ -72,12 +70,6 @@ pub struct BadLimit {
 pub(crate) struct Has {
     pub(crate) cpus: u32,
     pub(crate) memory_bytes: u64,
-}
-
-impl Has {
-    pub(crate) fn of(machine: &Machine) -> Self {
-        Self { cpus: machine.cpus, memory_bytes: machine.memory_bytes }
-    }
 }
 
 impl Limits {
