@@ -22,8 +22,6 @@ use crate::shell::{built, cargo, run as run_shown};
 
 /// Trials of each kind when nobody says how many.
 pub(crate) const TRIALS_USUAL: u32 = 150;
-/// Others may use so much of all cores before the provider rests, in percent.
-const OTHERS_MAX: &str = "25%";
 /// Untouched for so long, the machine works again.
 const CALM: &str = "2s";
 /// Between two looks at processor time.
@@ -124,7 +122,7 @@ impl Stage {
 
     /// Another program computes, from a random moment on.
     fn hogged(&self, random: &mut fastrand::Rng) -> Result<Duration> {
-        self.provider.ask(&["limits", "set", "--others-cpu", OTHERS_MAX])?;
+        self.provider.ask(&["limits", "set", "--others-cpu", &others_max()])?;
         let trial = self.trial(random, || {
             let mut shell = command("sh");
             Ok(Some(Ended(shell.args(["-c", "while :; do :; done"]).spawn()?)))
@@ -193,6 +191,13 @@ impl Stage {
         }
         sum
     }
+}
+
+/// Others may use so much of all cores before the provider rests. The other provider takes a core at
+/// the lowest priority, the program that hogs takes one of those who yield.
+fn others_max() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{}%", (125 / cores).min(100))
 }
 
 fn threads(pid: &str) -> Vec<std::path::PathBuf> {
