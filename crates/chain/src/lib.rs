@@ -16,6 +16,7 @@
 mod client;
 mod http;
 mod limits;
+mod lock_file;
 mod record_log;
 
 pub mod contracts;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub struct Home {
     path: PathBuf,
     // Held until drop: the kernel frees it even after SIGKILL.
-    _lock: File,
+    lock: File,
 }
 
 /// The node's secrets, 32 bytes each.
@@ -57,6 +57,13 @@ fn io_at(path: &Path) -> impl FnOnce(io::Error) -> HomeError + '_ {
     move |source| HomeError::Io { path: path.to_owned(), source }
 }
 
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Closing the file lets go too, but a program that is just being started has a copy of it.
+        let _ = self.lock.unlock();
+    }
+}
+
 impl Home {
     /// Makes the folder if need be (mode 0700) and locks it.
     ///
@@ -87,7 +94,7 @@ impl Home {
         }
         lock.set_len(0).map_err(io_at(&lock_path))?;
         write!(lock, "{}", std::process::id()).map_err(io_at(&lock_path))?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     /// The folder.

@@ -71,6 +71,13 @@ pub struct Book {
     open: Vec<Sale>,
 }
 
+impl Drop for Book {
+    fn drop(&mut self) {
+        // Closing the file lets go too, but a program that is just being started has a copy of it.
+        let _ = self.file.unlock();
+    }
+}
+
 impl Book {
     /// Opens or begins one; one process at a time.
     ///

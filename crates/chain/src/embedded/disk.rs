@@ -13,7 +13,7 @@
 //! later ones are executed again; each must get the hash that the log has for it, so that a ledger
 //! that would mean something else than what was answered is never opened.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,7 @@ use super::chain::{Chain, Draft, decode_tx, parse_tx};
 use super::genesis::{Genesis, GenesisError};
 use super::snapshot::{self, Snapshot};
 use crate::limits::{GROUP_BYTES_MAX, GROUP_TXS_MAX, RAW_TX_BYTES_MAX};
+use crate::lock_file::LockFile;
 use crate::record_log::{LogError, LogKind, RecordLog};
 
 const HEAD_BYTES: usize = 8 + 32;
@@ -93,7 +94,7 @@ pub(super) struct Disk {
     remembered: u64,
     /// The block that the snapshot on disk is of.
     snapshot_at: u64,
-    _lock: File,
+    _lock: LockFile,
 }
 
 /// What is known of the past without executing it.
@@ -176,14 +177,12 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenEr
     move |source| OpenError::Io { what, path, source }
 }
 
-fn lock(folder: &Path) -> Result<File, OpenError> {
+fn lock(folder: &Path) -> Result<LockFile, OpenError> {
     let path = folder.join("lock");
-    let file = File::create(&path).map_err(io_error("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse(folder.to_owned())),
-        Err(fs::TryLockError::Error(source)) => Err(io_error("lock", &path)(source)),
-    }
+    LockFile::take(&path).map_err(|refused| match refused {
+        fs::TryLockError::WouldBlock => OpenError::InUse(folder.to_owned()),
+        fs::TryLockError::Error(source) => io_error("lock", &path)(source),
+    })
 }
 
 fn record(block: &Block, raw: &[u8]) -> Vec<u8> {

@@ -2,7 +2,7 @@
 //! one twice.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use ayni_types::Account;
 use ayni_wire::{decode, encode};
 
 use super::entry::Entry;
+use crate::lock_file::LockFile;
 use crate::record_log::{LogError, LogKind, RecordLog, sync_folder_of};
 
 /// A transaction has 128 KiB at most, and an entry up to all its attempts.
@@ -63,7 +64,7 @@ pub trait Outbox: Send + Sync {
 pub struct FileOutbox {
     log: RecordLog,
     entries: BTreeMap<String, Entry>,
-    _lock: File,
+    _lock: LockFile,
 }
 
 impl FileOutbox {
@@ -79,12 +80,11 @@ impl FileOutbox {
         fs::create_dir_all(folder).map_err(io("make", folder))?;
         let path = folder.join(format!("outbox-{chain}-{account}.log"));
         let lock_path = path.with_extension("lock");
-        let lock = File::create(&lock_path).map_err(io("open", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
+        let lock = match LockFile::take(&lock_path) {
+            Ok(lock) => lock,
             Err(fs::TryLockError::WouldBlock) => return Err(OutboxError::InUse(path)),
             Err(fs::TryLockError::Error(source)) => return Err(io("lock", &lock_path)(source)),
-        }
+        };
         let (mut entries, mut records) = (BTreeMap::new(), 0_usize);
         let mut log = RecordLog::open(&path, KIND, &mut |body| {
             let entry: Entry = decode(body).map_err(|e| e.to_string())?;
