@@ -221,8 +221,10 @@ impl Core {
         });
         let history = task.history();
         history.last_fault = Some((now, fault.clone()));
-        if provider.is_none() && fault.kind == FaultKind::DiskFull {
-            // Our own disk says nothing about the task.
+        let own_disk = provider.is_none() && fault.kind == FaultKind::DiskFull;
+        if own_disk || fault.kind == FaultKind::Draining {
+            // Our own disk says nothing about the task, nor does an owner who wants a machine back;
+            // whoever hands back is left alone for a while, so that this makes no haste.
             history.attempts = history.attempts.saturating_sub(1);
         }
         if counts_against_task(fault.kind) && !history.faulted.iter().any(|f| f.0 == provider) {

@@ -181,6 +181,32 @@ fn a_machine_is_its_owners_at_once_and_its_tasks_end_elsewhere() {
 }
 
 #[test]
+fn a_task_is_not_given_up_however_often_owners_take_their_machines_back() {
+    let mut stage = Stage::new(&[("ann", never)]);
+    let mut spec = job(1, &["a"]);
+    spec.timeout_ms = 3_600_000;
+    stage.command(0, Command::SubmitJob(spec));
+    let mut handed_back = 0;
+    for _ in 0..200 {
+        stage.pass(5_000);
+        if stage.actors[1].core.provider().running.is_empty() {
+            continue;
+        }
+        handed_back += 1;
+        stage.command(1, Command::Pause { reason: PauseReason::InUse });
+        stage.pass(100);
+        stage.command(1, Command::Resume { reason: PauseReason::InUse });
+    }
+    // More often than a task is tried where something goes wrong.
+    assert!(handed_back > 25, "{handed_back}");
+    stage.enter("ben", honest, true);
+    stage.command(1, Command::Pause { reason: PauseReason::InUse });
+    stage.pass(60_000);
+    let view = stage.actors[0].core.job(JOB).expect("there");
+    assert_eq!((view.counts.accepted, view.counts.failed), (1, 0));
+}
+
+#[test]
 fn what_its_owner_does_is_nobodys_business() {
     let mut stage = Stage::new(&[("ann", honest)]);
     stage.command(1, Command::Pause { reason: PauseReason::InUse });
