@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ayni_core::{Command, PauseReason};
+use tokio::sync::watch;
 
 use super::input::Inputs;
 use super::judge::{Judge, Readings};
@@ -37,7 +38,7 @@ pub(crate) async fn mind(shared: Arc<Shared>) {
     loop {
         let limits = owner.limits();
         let word = owner.state().word;
-        let readings = eyes.look(&shared, &owner, &limits).await;
+        let readings = eyes.look(&shared, &owner, &limits);
         let mut reasons = judge.decide(started.elapsed(), &limits, &readings);
         let until_ms = paused_until(&owner);
         if let Some(until) = until_ms {
@@ -59,10 +60,12 @@ pub(crate) async fn mind(shared: Arc<Shared>) {
             commands.push(Command::Lend(lent));
             let blobs = shared.blobs.clone();
             let bytes = limits.disk_bytes;
-            let kept = tokio::task::spawn_blocking(move || blobs.set_cache_bytes_max(bytes)).await;
-            if let Ok(Err(error)) = kept {
-                tracing::warn!("the blob cache is still larger than its owner allows: {error}");
-            }
+            // It may have much to remove; nobody waits for that.
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = blobs.set_cache_bytes_max(bytes) {
+                    tracing::warn!("the blob cache is still larger than its owner allows: {error}");
+                }
+            });
         }
         for command in commands {
             tracing::info!("the machine's owner: {command:?}");
@@ -129,6 +132,8 @@ struct Eyes {
     others: OthersCpu,
     slow: Option<Instant>,
     asked: Option<Instant>,
+    /// The last answer of whoever looks after the network.
+    metered: watch::Sender<Option<bool>>,
     read: Readings,
     /// Of this life: bytes that are in the tally already.
     counted: u64,
@@ -142,13 +147,14 @@ impl Eyes {
             others: OthersCpu::default(),
             slow: None,
             asked: None,
+            metered: watch::Sender::new(None),
             read: Readings::default(),
             counted: shared.net.transferred(),
             noted: Instant::now(),
         }
     }
 
-    async fn look(&mut self, shared: &Shared, owner: &Owner, limits: &Limits) -> Readings {
+    fn look(&mut self, shared: &Shared, owner: &Owner, limits: &Limits) -> Readings {
         let now = jiff::Zoned::now();
         self.read.weekday = usize::from(now.weekday().to_monday_zero_offset().unsigned_abs());
         self.read.minute =
@@ -174,9 +180,14 @@ impl Eyes {
         }
         if limits.metered {
             self.read.metered = None;
-        } else if self.asked.is_none_or(|last| last.elapsed() >= ASK) {
-            self.asked = Some(Instant::now());
-            self.read.metered = senses::metered().await;
+        } else {
+            if self.asked.is_none_or(|last| last.elapsed() >= ASK) {
+                self.asked = Some(Instant::now());
+                // A service that is slow to answer must not keep its owner waiting.
+                let answer = self.metered.clone();
+                tokio::spawn(async move { answer.send_replace(senses::metered().await) });
+            }
+            self.read.metered = *self.metered.borrow();
         }
         self.read
     }
