@@ -12,7 +12,6 @@ mod bundle;
 mod home;
 mod mend;
 mod redact;
-mod tar;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -17,7 +17,6 @@ use ayni_node::Machine;
 use serde_json::{Value, json};
 
 use super::redact::Redactor;
-use super::tar::Archive;
 use super::{ask, text};
 use crate::commands::io;
 use crate::quantity::show_bytes;
@@ -78,11 +77,18 @@ pub(super) async fn write(
         ("daemon.log", log(home)),
     ];
     let time_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let mut archive = Archive::default();
+    let mut archive = tar::Builder::new(Vec::new());
+    let failed = |error: std::io::Error| io("can't pack", file, &error);
     for (name, part) in &parts {
-        archive.add(&format!("ayni-doctor/{name}"), redactor.clean(part).as_bytes(), time_s);
+        let text = redactor.clean(part);
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o600);
+        header.set_mtime(time_s);
+        header.set_size(text.len() as u64);
+        let path = format!("ayni-doctor/{name}");
+        archive.append_data(&mut header, path, text.as_bytes()).map_err(failed)?;
     }
-    let bytes = archive.finish();
+    let bytes = archive.into_inner().map_err(failed)?;
     let leaks = redactor.leaks(&bytes);
     if leaks > 0 {
         let why = format!("`{}` is not written: {leaks} secrets would be in it", file.display());
