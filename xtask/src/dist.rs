@@ -87,6 +87,20 @@ struct Parts {
 }
 
 impl Parts {
+    /// Lays manual pages and completions out below a folder `share`; zsh's elsewhere than Debian
+    /// has them if so told.
+    fn put_share(&self, share: &Path, zsh: Option<&str>) -> Result<()> {
+        for page in &self.pages {
+            let name = page.file_name().unwrap_or_default();
+            put(&share.join("man/man1").join(name), fs::read(page)?, 0o644)?;
+        }
+        for ((shell, folder, name), text) in COMPLETIONS.iter().zip(&self.completions) {
+            let folder = zsh.filter(|_| *shell == "zsh").unwrap_or(folder);
+            put(&share.join(folder).join(name), text, 0o644)?;
+        }
+        Ok(())
+    }
+
     fn gather(release: bool) -> Result<Self> {
         let profile = if release {
             shell::run(&mut cargo(&["build", "--locked", "--release", "--workspace", "--bins"]))?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::{COMPLETIONS, EXECUTABLES, Parts, put};
+use super::{EXECUTABLES, Parts, put};
 use crate::apt;
 use crate::command::{self, command, output, root, run};
 
@@ -39,16 +39,7 @@ pub(super) fn build(parts: &Parts) -> Result<PathBuf> {
     fs::create_dir_all(tree.join("usr/bin"))?;
     std::os::unix::fs::symlink("../libexec/ayni/ayni", tree.join("usr/bin/ayni"))?;
     let share = tree.join("usr/share");
-    for page in &parts.pages {
-        put(
-            &share.join("man/man1").join(page.file_name().unwrap_or_default()),
-            fs::read(page)?,
-            0o644,
-        )?;
-    }
-    for ((_, folder, name), text) in COMPLETIONS.iter().zip(&parts.completions) {
-        put(&share.join(folder).join(name), text, 0o644)?;
-    }
+    parts.put_share(&share, None)?;
     for (from, to) in FILES {
         let text = fs::read(root().join(from)).with_context(|| format!("can't read `{from}`"))?;
         put(&tree.join(to), text, 0o644)?;

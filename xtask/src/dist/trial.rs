@@ -140,12 +140,12 @@ fn in_overlay(place: &Path) -> Result<Command> {
     let setup = "set -e\n\
         over=$1; here=$2\n\
         mount -t tmpfs tmpfs \"$over\"\n\
-        mkdir \"$over/up\" \"$over/work\" \"$over/root\"\n\
-        mount -t overlay overlay -o \"lowerdir=/,upperdir=$over/up,workdir=$over/work\" \"$over/root\"\n\
-        for part in proc dev sys; do mount --rbind /$part \"$over/root/$part\"; done\n\
-        mkdir -p \"$over/root/srv/newcomer\"\n\
-        mount --bind \"$here\" \"$over/root/srv/newcomer\"\n\
-        exec chroot \"$over/root\" sh -c 'cd /srv/newcomer && exec sh typed.sh'\n";
+        mkdir \"$over/up\" \"$over/work\" \"$over/all\"\n\
+        mount -t overlay overlay -o \"lowerdir=/,upperdir=$over/up,workdir=$over/work\" \"$over/all\"\n\
+        for part in proc dev sys; do mount --rbind /$part \"$over/all/$part\"; done\n\
+        mkdir -p \"$over/all/srv/newcomer\"\n\
+        mount --bind \"$here\" \"$over/all/srv/newcomer\"\n\
+        exec chroot \"$over/all\" sh -c 'cd /srv/newcomer && exec sh typed.sh'\n";
     fs::write(place.join("overlay.sh"), setup)?;
     let over = place.join("over");
     fs::create_dir_all(&over)?;

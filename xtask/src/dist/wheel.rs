@@ -3,12 +3,11 @@
 //!
 //! A platform tag promises on which machines it runs; it follows from the executables themselves.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::{COMPLETIONS, Parts, elf, put};
+use super::{Parts, elf};
 use crate::command::{self, command, output, root};
 use crate::python;
 
@@ -19,18 +18,8 @@ pub(super) fn build(parts: &Parts) -> Result<PathBuf> {
     let tag = format!("manylinux_{major}_{minor}_{}", std::env::consts::ARCH);
     let share = parts.folder.join("wheel-share");
     command::fresh_folder(&share)?;
-    for page in &parts.pages {
-        put(
-            &share.join("man/man1").join(page.file_name().unwrap_or_default()),
-            fs::read(page)?,
-            0o644,
-        )?;
-    }
-    for ((shell, folder, name), text) in COMPLETIONS.iter().zip(&parts.completions) {
-        // Where a shell looks beside its own prefix, which differs from Debian's for zsh.
-        let folder = if *shell == "zsh" { "zsh/site-functions" } else { folder };
-        put(&share.join(folder).join(name), text, 0o644)?;
-    }
+    // Where zsh looks beside a prefix that is not Debian's.
+    parts.put_share(&share, Some("zsh/site-functions"))?;
     let mut making = command(&python);
     making.arg(root().join("xtask/src/dist/wheel.py"));
     making.args(["--version", &parts.version, "--tag", &tag]);
