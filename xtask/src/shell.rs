@@ -33,9 +33,15 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Builds the executables, with the dashboard in them. The examples go along because cargo then chooses the same features as
-/// for the tests, so that both share one build of every dependency.
+/// Builds the executables, with the dashboard in them.
 pub(crate) fn build() -> Result<()> {
     dashboard::build()?;
+    compile()
+}
+
+/// Builds the executables with whatever dashboard was built last. The examples go along because cargo
+/// then chooses the same features as for the tests, so that both share one build of every
+/// dependency.
+pub(crate) fn compile() -> Result<()> {
     run(&mut cargo(&["build", "--locked", "--workspace", "--bins", "--examples"]))
 }
