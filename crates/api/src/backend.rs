@@ -13,9 +13,9 @@ use crate::error::ApiError;
 use crate::json::{
     BlobStored, ChannelList, CheckJson, DisputeList, Doctor, EventJson, EvidenceList, ExecReport,
     Identity, JobAccepted, JobDetail, JobList, JobRequest, Joined, OfferList, OwnerLimits,
-    PauseRequest, PeerList, ProviderStatus, QuoteJson, QuoteRequest, StakeJson, StakeRequest,
-    Status, TaskDetail, TaskFilter, TaskList, TasksAdded, TicketJson, VerifyReport, WalletJson,
-    Why,
+    PauseRequest, PeerList, ProposalList, ProviderStatus, QuoteJson, QuoteRequest, StakeJson,
+    StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded, TicketJson, VerifyReport,
+    VoteRequest, WalletJson, Why,
 };
 
 /// Bytes on their way in or out, in pieces.
@@ -81,6 +81,14 @@ pub trait Backend: Send + Sync + 'static {
     fn disputes(&self) -> impl Future<Output = Result<DisputeList, ApiError>> + Send;
     /// Asks for a larger jury.
     fn appeal(&self, dispute: u64) -> impl Future<Output = Result<(), ApiError>> + Send;
+    /// Votes on parameters.
+    fn proposals(&self) -> impl Future<Output = Result<ProposalList, ApiError>> + Send;
+    /// Votes; returns when the chain has it.
+    fn vote(
+        &self,
+        proposal: String,
+        request: VoteRequest,
+    ) -> impl Future<Output = Result<(), ApiError>> + Send;
     /// Claim everything that is earned and promised.
     fn claim(&self) -> impl Future<Output = Result<(), ApiError>> + Send;
     /// Stop soon; answered before it does.

@@ -142,6 +142,14 @@ codes! {
         "no such dispute here"
         "A node knows the disputes that it is a party or a juror of, as far as it has read the chain."
         "`ayni dispute list` shows them"
+    VOTE_REFUSED "E-PAY-006" 409 false FAILED
+        "the vote could not be cast"
+        "The governor refused it, the proposal's vote is not open, or it did not get into a block in time."
+        "`ayni gov list` says where proposals stand; votes are those that an account had when the vote began"
+    PROPOSAL_UNKNOWN "E-PAY-007" 404 false FAILED
+        "no such proposal"
+        "A proposal is known by the governor's log on the chain."
+        "`ayni gov list` shows all of them, with their ids"
     CHANNEL_UNKNOWN "E-PAY-001" 404 false FAILED
         "no such channel here"
         "A channel is known to the node that pays from it and to the one that is paid. Only its payer can close it."

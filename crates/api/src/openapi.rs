@@ -32,7 +32,7 @@ use crate::routes::{blobs, events, jobs, money, node, programs, provider, sessio
         jobs::get_receipt, jobs::get_evidence, events::job_events, events::all_events,
         programs::exec, programs::check, programs::verify,
         money::wallet, money::quote, money::list_channels, money::close_channel, money::claim,
-        money::stake, money::change_stake, money::disputes, money::appeal,
+        money::stake, money::change_stake, money::disputes, money::appeal, money::proposals, money::vote,
         session::login_link, session::begin, session::show, session::end,
         provider::provider, provider::limits, provider::set_limits, provider::reset_limits,
         provider::pause, provider::resume, provider::drain,
@@ -75,7 +75,7 @@ mod tests {
     fn every_route_is_described_and_every_reference_resolves() {
         let document: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.values().map(|p| p.as_object().unwrap().len()).sum::<usize>(), 52);
+        assert_eq!(paths.values().map(|p| p.as_object().unwrap().len()).sum::<usize>(), 54);
         let text = openapi();
         for reference in text.split("#/components/schemas/").skip(1) {
             let name = reference.split('"').next().unwrap();

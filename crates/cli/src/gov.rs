@@ -100,7 +100,7 @@ fn shown(standing: &Standing) -> Value {
         "id": proposal.id.to_string(),
         "proposer": proposal.proposer.to_string(),
         "why": proposal.description,
-        "actions": proposal.actions.iter().map(|a| format!("{a:?}")).collect::<Vec<_>>(),
+        "actions": proposal.actions.iter().map(|a| a.to_string()).collect::<Vec<_>>(),
         "stage": standing.stage.to_string(),
         "for": standing.for_it.to_string(),
         "against": standing.against.to_string(),
@@ -131,7 +131,7 @@ fn list_text(all: &[Standing]) -> String {
             votes(standing.abstained),
         ));
         for action in &proposal.actions {
-            text.push_str(&format!("  {action:?}\n"));
+            text.push_str(&format!("  {action}\n"));
         }
         if let Some(left) = proposal.until.0.checked_sub(now) {
             text.push_str(&format!("  the vote ends in {}\n", show_ms(left)));

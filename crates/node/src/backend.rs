@@ -8,10 +8,10 @@ use ayni_api::json::{
     BlobStored, ChannelList, CheckJson, CheckLevel, DisputeList, Doctor, EventJson, EventKind,
     EvidenceList, ExecReport, FaultJson, Identity, JobAccepted, JobDetail, JobList, JobRequest,
     Joined, Lending, NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, OwnerLimits,
-    PauseReasonJson, PauseRequest, Peer, PeerList, ProviderState, ProviderStatus, QuoteJson,
-    QuoteRequest, RolesJson, Schema, SlotJson, StakeJson, StakeRequest, Status, TaskDetail,
-    TaskFilter, TaskJson, TaskList, TasksAdded, Text, TicketJson, VerifyReport, WalletJson,
-    Warning, Why, WhyReason,
+    PauseReasonJson, PauseRequest, Peer, PeerList, ProposalList, ProviderState, ProviderStatus,
+    QuoteJson, QuoteRequest, RolesJson, Schema, SlotJson, StakeJson, StakeRequest, Status,
+    TaskDetail, TaskFilter, TaskJson, TaskList, TasksAdded, Text, TicketJson, VerifyReport,
+    VoteRequest, VoteWord, WalletJson, Warning, Why, WhyReason,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
 use ayni_core::{Command, CommandError, Core, Event, JobSpec, Reply};
@@ -28,10 +28,14 @@ use tokio_util::io::ReaderStream;
 
 use crate::bank::{BankHandle, StakeStep};
 use crate::convert;
+use crate::gov;
 use crate::owner::{Owner, OwnerError, Paused};
 use crate::pump::Stopped;
 use crate::start::{Shared, VERSION, read_peer};
 use crate::work::once;
+
+/// A longer reason is for elsewhere.
+const VOTE_REASON_BYTES_MAX: usize = 1_000;
 
 pub(crate) struct NodeBackend(pub(crate) Arc<Shared>);
 
@@ -715,6 +719,31 @@ impl Backend for NodeBackend {
         }
         bank.appeal(dispute);
         Ok(())
+    }
+
+    async fn proposals(&self) -> Result<ProposalList, ApiError> {
+        let bank = self.bank()?;
+        let seen = gov::seen(&bank.client, &bank.contracts, bank.account).await;
+        seen.map_err(|error| gov::refused(&error))
+    }
+
+    async fn vote(&self, proposal: String, request: VoteRequest) -> Result<(), ApiError> {
+        let bank = self.bank()?;
+        let id: gov::ProposalId = proposal.parse().map_err(|error| gov::refused(&error))?;
+        if request.reason.len() > VOTE_REASON_BYTES_MAX {
+            let why = format!("a reason of {} bytes", request.reason.len());
+            let hint = format!("at most {VOTE_REASON_BYTES_MAX}: every node of the chain keeps it");
+            return Err(ApiError::new(codes::VOTE_REFUSED, why).hint(hint));
+        }
+        gov::may_vote(&bank.client, &bank.contracts, bank.account, id).await?;
+        let vote = match request.vote {
+            VoteWord::For => gov::Vote::For,
+            VoteWord::Against => gov::Vote::Against,
+            VoteWord::Abstain => gov::Vote::Abstain,
+        };
+        let data = ayni_chain::contracts::gov::vote(id, vote, &request.reason);
+        let done = bank.vote(data).await.ok_or_else(|| stopped(Stopped))?;
+        done.map_err(|why| ApiError::new(codes::VOTE_REFUSED, why))
     }
 
     async fn quote(&self, request: QuoteRequest) -> Result<QuoteJson, ApiError> {

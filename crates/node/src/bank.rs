@@ -104,6 +104,7 @@ enum Order {
     Stake(StakeStep, Waiting),
     Disputes(oneshot::Sender<Vec<Call>>),
     Appeal(u64),
+    Vote { data: Vec<u8>, waiting: Waiting },
 }
 
 /// The bank, as the rest of the node sees it.
@@ -112,6 +113,7 @@ pub(crate) struct BankHandle {
     orders: mpsc::UnboundedSender<Order>,
     pub(crate) account: Account,
     pub(crate) contracts: Addresses,
+    pub(crate) client: Client,
     pub(crate) rpc: String,
     pub(crate) is_local: bool,
 }
@@ -159,6 +161,13 @@ impl BankHandle {
     pub(crate) async fn stake(&self, step: StakeStep) -> Option<Result<(), String>> {
         let (answer, answered) = oneshot::channel();
         let _ = self.orders.send(Order::Stake(step, answer));
+        answered.await.ok()
+    }
+
+    /// What `gov::vote` makes. `None`: the node is stopping.
+    pub(crate) async fn vote(&self, data: Vec<u8>) -> Option<Result<(), String>> {
+        let (waiting, answered) = oneshot::channel();
+        let _ = self.orders.send(Order::Vote { data, waiting });
         answered.await.ok()
     }
 
@@ -291,7 +300,14 @@ pub(crate) async fn open(
     let court = Court::new(court_terms, &client, contracts)?;
     let (to_bank, orders) = mpsc::unbounded_channel();
     let own = to_bank.clone();
-    let handle = BankHandle { orders: to_bank, account, contracts, rpc: pay.rpc.clone(), is_local };
+    let handle = BankHandle {
+        orders: to_bank,
+        account,
+        contracts,
+        client: client.clone(),
+        rpc: pay.rpc.clone(),
+        is_local,
+    };
     let bank = Bank {
         client,
         sender,
@@ -373,6 +389,10 @@ impl Bank {
                 let _ = answer.send(self.staked().await);
             }
             Order::Stake(step, waiting) => self.stake_step(step, waiting),
+            Order::Vote { data, waiting } => {
+                let name = format!("vote/{}", now().0);
+                self.send_waited(name, self.contracts.governor, data, waiting);
+            }
             Order::Disputes(answer) => {
                 let _ = answer.send(self.court.calls());
             }
@@ -426,7 +446,11 @@ impl Bank {
             StakeStep::Take => stake::unstake(),
             StakeStep::Jury(weight) => stake::set_jury_weight(weight),
         };
-        match self.sender.submit(Intent::call(name.clone(), self.contracts.registry, data)) {
+        self.send_waited(name, self.contracts.registry, data, waiting);
+    }
+
+    fn send_waited(&mut self, name: String, to: Account, data: Vec<u8>, waiting: Waiting) {
+        match self.sender.submit(Intent::call(name.clone(), to, data)) {
             Ok(()) => self.waiting.push((name, Instant::now(), waiting)),
             Err(error) => drop(waiting.send(Err(error.to_string()))),
         }

@@ -21,9 +21,9 @@ use crate::json::{
     AddTasks, BlobStored, ChannelList, CheckJson, CheckRequest, DisputeList, Doctor, Done,
     EvidenceList, ExecReport, ExecRequest, Identity, InviteRequest, JobAccepted, JobDetail,
     JobList, JobRequest, JoinRequest, Joined, LoginLink, MissingReply, MissingRequest, OfferList,
-    OwnerLimits, PauseRequest, PeerList, ProviderStatus, QuoteJson, QuoteRequest, StakeJson,
-    StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded, Text, TicketJson,
-    VerifyReport, WalletJson, Why,
+    OwnerLimits, PauseRequest, PeerList, ProposalList, ProviderStatus, QuoteJson, QuoteRequest,
+    StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded, Text,
+    TicketJson, VerifyReport, VoteRequest, WalletJson, Why,
 };
 use crate::limits;
 
@@ -169,6 +169,18 @@ impl Client {
     #[allow(clippy::missing_errors_doc)]
     pub async fn appeal(&self, dispute: u64) -> Result<Done, ApiError> {
         self.post_empty(&format!("/v1/disputes/{dispute}/appeal")).await
+    }
+
+    /// Votes on parameters, and what the node's account can say in them.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn proposals(&self) -> Result<ProposalList, ApiError> {
+        self.get("/v1/proposals").await
+    }
+
+    /// Votes; returns when the chain has it.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn vote(&self, proposal: &str, request: &VoteRequest) -> Result<Done, ApiError> {
+        self.post(&format!("/v1/proposals/{proposal}/vote"), request).await
     }
 
     /// Whom the node knows.

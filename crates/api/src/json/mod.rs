@@ -13,6 +13,7 @@ mod limits;
 mod money;
 mod node;
 mod program;
+mod proposals;
 mod provider;
 mod quote;
 mod session;
@@ -34,6 +35,7 @@ pub use node::{
     RolesJson, Status, TicketJson, Warning, Why, WhyReason,
 };
 pub use program::{CheckJson, CheckRequest, ExecReport, ExecRequest, VerifyReport, VerifyStep};
+pub use proposals::{BallotJson, ProposalJson, ProposalList, VoteRequest, VoteWord};
 pub use provider::{Lending, PauseReasonJson, PowerJson, ProviderState, ProviderStatus, SlotJson};
 pub use quote::{CostJson, QuoteJson, QuoteProviderJson, QuoteRequest, QuoteUnusable};
 pub use session::{LoginLink, LoginRequest, SessionJson};

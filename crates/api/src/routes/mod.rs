@@ -100,6 +100,8 @@ pub fn router<B: Backend>(backend: Arc<B>, security: Security) -> Router {
         .route("/v1/stake", get(money::stake::<B>).post(money::change_stake::<B>))
         .route("/v1/disputes", get(money::disputes::<B>))
         .route("/v1/disputes/{id}/appeal", post(money::appeal::<B>))
+        .route("/v1/proposals", get(money::proposals::<B>))
+        .route("/v1/proposals/{id}/vote", post(money::vote::<B>))
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
         .layer(axum::middleware::from_fn_with_state(guard.clone(), session::require_login));

@@ -10,7 +10,8 @@ use crate::backend::Backend;
 use crate::codes;
 use crate::error::{ApiError, ErrorBody};
 use crate::json::{
-    ChannelList, DisputeList, Done, QuoteJson, QuoteRequest, StakeJson, StakeRequest, WalletJson,
+    ChannelList, DisputeList, Done, ProposalList, QuoteJson, QuoteRequest, StakeJson, StakeRequest,
+    VoteRequest, WalletJson,
 };
 
 /// The node's account.
@@ -109,5 +110,25 @@ pub(crate) async fn appeal<B: Backend>(
     Path(dispute): Path<String>,
 ) -> Answer<Done> {
     node.appeal(id(&dispute)?).await?;
+    Ok(axum::Json(Done::default()))
+}
+
+/// Votes on the contracts' parameters, and what the node's account can say in them.
+#[utoipa::path(get, path = "/v1/proposals", tag = "money",
+    responses((status = 200, body = ProposalList), (status = "default", body = ErrorBody)))]
+pub(crate) async fn proposals<B: Backend>(State(node): Node<B>) -> Answer<ProposalList> {
+    node.proposals().await.map(axum::Json)
+}
+
+/// Vote; answered when the chain has it.
+#[utoipa::path(post, path = "/v1/proposals/{id}/vote", tag = "money", request_body = VoteRequest,
+    params(("id" = String, Path, description = "The proposal's id")),
+    responses((status = 200, body = Done), (status = "default", body = ErrorBody)))]
+pub(crate) async fn vote<B: Backend>(
+    State(node): Node<B>,
+    Path(proposal): Path<String>,
+    body: Json<VoteRequest>,
+) -> Answer<Done> {
+    node.vote(proposal, body?.0).await?;
     Ok(axum::Json(Done::default()))
 }

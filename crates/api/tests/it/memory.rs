@@ -8,8 +8,9 @@ use ayni_api::json::{
     BlobStored, ChannelList, CheckJson, ConfidenceJson, DisputeList, Doctor, EventJson, EventKind,
     EvidenceList, ExecReport, Identity, JobAccepted, JobCounts, JobDetail, JobList, JobRequest,
     JobState, JobSummary, Joined, NodeAddrJson, OfferList, OwnerLimits, PauseRequest, PeerList,
-    ProviderStatus, QuoteJson, QuoteRequest, Schema, StakeJson, StakeRequest, Status, TaskDetail,
-    TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyJson, VerifyReport, WalletJson, Why,
+    ProposalList, ProviderStatus, QuoteJson, QuoteRequest, Schema, StakeJson, StakeRequest, Status,
+    TaskDetail, TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyJson, VerifyReport,
+    VoteRequest, WalletJson, Why,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
 use ayni_types::{ChannelId, Digest, JobId, NodeAddr, NodeId, TaskSpec};
@@ -73,6 +74,12 @@ impl Backend for Memory {
     }
     async fn appeal(&self, dispute: u64) -> Result<(), ApiError> {
         Err(ApiError::new(codes::DISPUTE_UNKNOWN, format!("no dispute {dispute}")))
+    }
+    async fn proposals(&self) -> Result<ProposalList, ApiError> {
+        Err(ApiError::new(codes::WALLET_NONE, "no account is configured"))
+    }
+    async fn vote(&self, proposal: String, _: VoteRequest) -> Result<(), ApiError> {
+        Err(ApiError::new(codes::PROPOSAL_UNKNOWN, format!("no proposal {proposal}")))
     }
     async fn join_ticket(&self, ticket: String) -> Result<Joined, ApiError> {
         Err(ApiError::new(codes::NET_TICKET, format!("not a join ticket: {ticket}")))

@@ -153,6 +153,15 @@ pub struct VotingPower {
     pub votes: Amount,
 }
 
+/// What an account can say in a vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ballot {
+    /// With how many votes: those it had when the vote began.
+    pub votes: Amount,
+    /// Whether it has said it.
+    pub cast: bool,
+}
+
 /// Why something can't be said to the governor, or believed of it.
 #[derive(Debug, thiserror::Error)]
 pub enum GovError {
@@ -577,6 +586,26 @@ pub async fn voting_power(
     let to = client.view(at.votes, &VoteToken::delegatesCall { account: who }).await?;
     let votes = client.view(at.votes, &VoteToken::getVotesCall { account: who }).await?;
     Ok(VotingPower { held: amount(held), delegate: Account(to.into()), votes: amount(votes) })
+}
+
+/// What an account can say about a proposal whose vote has begun.
+///
+/// # Errors
+/// If the node does not answer, there is no such contract, or the vote has not begun.
+pub async fn ballot(
+    client: &Client,
+    at: &Addresses,
+    proposal: &Proposal,
+    account: Account,
+) -> Result<Ballot, ClientError> {
+    let (id, who) = (U256::from_be_bytes(proposal.id.0), address(account));
+    let timepoint = U256::from(proposal.from.0 / 1_000);
+    let votes = AyniGovernor::getVotesCall { account: who, timepoint };
+    let cast = AyniGovernor::hasVotedCall { proposalId: id, account: who };
+    Ok(Ballot {
+        votes: amount(client.view(at.governor, &votes).await?),
+        cast: client.view(at.governor, &cast).await?,
+    })
 }
 
 fn stage(state: u8) -> Option<Stage> {
