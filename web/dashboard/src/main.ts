@@ -3,4 +3,6 @@ import { mount } from "svelte";
 import "./app.css";
 import App from "./App.svelte";
 
-mount(App, { target: document.getElementById("app") as HTMLElement });
+const target = document.getElementById("app") as HTMLElement;
+target.replaceChildren();
+mount(App, { target });

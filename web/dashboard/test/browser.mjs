@@ -1,6 +1,7 @@
 // A browser for the tests, and what every page has to keep: no request to anywhere else, nothing on
 // the console, nothing that sticks out, nothing that a reader with other senses can't use.
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { createRequire } from "node:module";
 import { ok } from "node:assert";
 import { chromium } from "playwright-core";
@@ -15,6 +16,8 @@ const FLAGS = [
 
 /** After so long nothing comes any more; a machine may be very busy. */
 export const PATIENCE_MS = 300_000;
+
+const tabs = new Set();
 
 export const launch = (executablePath) => chromium.launch({ executablePath, args: FLAGS });
 
@@ -44,7 +47,28 @@ export async function open(browser, options = {}) {
     if (["error", "warning"].includes(message.type())) noise.push(`on the console: ${message.text()}`);
   });
   page.on("pageerror", (error) => noise.push(`an exception: ${error.message}`));
-  return { context, page, noise, expected, quiet };
+  page.on("crash", () => noise.push("the page crashed"));
+  // What a page that goes away did not wait for is no failure.
+  page.on("requestfailed", (request) => {
+    const why = request.failure()?.errorText ?? "";
+    if (why !== "net::ERR_ABORTED") noise.push(`${request.method()} ${new URL(request.url()).pathname} failed: ${why}`);
+  });
+  const tab = { context, page, noise, expected, quiet };
+  tabs.add(tab);
+  page.on("close", () => tabs.delete(tab));
+  return tab;
+}
+
+/** For a person who has to find out why something failed: what every open page shows and did. */
+export async function remains(folder) {
+  const told = [];
+  let at = 0;
+  for (const { page, noise } of tabs) {
+    const text = await page.locator("body").innerText({ timeout: 5_000 }).catch((error) => `(nothing: ${error.message.split("\n")[0]})`);
+    await page.screenshot({ path: join(folder, `failed-${at++}.png`), timeout: 5_000 }).catch(() => {});
+    told.push(`  ${page.url()}: ${JSON.stringify(text.slice(0, 400))}${noise.map((one) => `\n    ${one}`).join("")}`);
+  }
+  return told.join("\n");
 }
 
 /** Fails where something is wider than the window, or where axe finds something serious. */

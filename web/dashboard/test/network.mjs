@@ -1,6 +1,6 @@
 // A network of real processes for the tests, and jobs on it; taken down at the end.
 import { execFile, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -12,7 +12,7 @@ const GUESTS = new URL("../../../bench/guests/", import.meta.url).pathname;
 /** Starts `ayni dev` with accounts, stake and one provider that lies. */
 export async function network(ayni) {
   const folder = mkdtempSync(join(tmpdir(), "ayni-dashboard-"));
-  const args = ["dev", "--json", "--providers", "4", "--dir", join(folder, "net"), "--paid", "--stake", "40000000", "--cheat", "3:digit"];
+  const args = ["dev", "--json", "--providers", "4", "--dir", join(folder, "net"), "--paid", "--stake", "40000000", "--cheat", "3:digit", "--clock-ahead", join(folder, "ahead")];
   const process = spawn(ayni, args, { stdio: ["ignore", "pipe", "pipe"] });
   let log = "";
   process.stderr.on("data", (text) => (log += text));
@@ -22,7 +22,10 @@ export async function network(ayni) {
   if (done) throw new Error(`the network did not start: ${log}`);
   const started = JSON.parse(value);
   const nodes = Object.fromEntries(started.nodes.map((node) => [node.name, node]));
-  const at = (name) => nodes[name].home;
+  // The ledger's folder is a home as well: that of the account that everything belonged to at first.
+  const at = (name) => nodes[name]?.home ?? join(folder, "net", name);
+  /** Puts the ledger's clock so many seconds ahead of this machine's. */
+  const ahead = (seconds) => writeFileSync(join(folder, "ahead"), String(seconds));
 
   /** Runs `ayni` as the owner of a node; answers what it printed, as JSON. */
   async function command(name, ...args) {
@@ -50,5 +53,5 @@ export async function network(ayni) {
     await ended;
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
-  return { nodes, command, help, link, job, tasks, stop, folder };
+  return { nodes, command, help, link, job, tasks, ahead, stop, folder };
 }

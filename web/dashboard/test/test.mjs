@@ -1,18 +1,18 @@
 // The dashboard in a real Chromium, against a network of real processes with real jobs.
 // `node web/dashboard/test/test.mjs AYNI CHROMIUM PICTURES [STEP…]`, after `npm ci` beside this folder.
 import { mkdirSync } from "node:fs";
-import { launch } from "./browser.mjs";
+import { launch, remains } from "./browser.mjs";
 import { network } from "./network.mjs";
 import { newcomer } from "./newcomer.mjs";
-import { keyboard, limits, login, walk } from "./walk.mjs";
+import { keyboard, limits, login, paints, votes, walk } from "./walk.mjs";
 
 const [ayni, chromium, pictures, ...only] = process.argv.slice(2);
 const wanted = (part) => only.length === 0 || only.includes(part);
 mkdirSync(pictures, { recursive: true });
+const told = [];
 let net, browser;
 try {
   [net, browser] = await Promise.all([network(ayni), launch(chromium)]);
-  const told = [];
   const began = Date.now();
   const step = (what) => told.push(`${what}, after ${Math.round((Date.now() - began) / 1_000)} s`);
   // Short tasks: what runs for others has the lowest priority, and waits wherever something else runs.
@@ -24,7 +24,7 @@ try {
   step("two jobs ended");
   // None of these changes what another one looks at.
   await Promise.all([
-    wanted("walk") && walk(browser, net, id, pictures).then(({ seen, paint, twins }) => step(`${seen} views read well, and name ${twins} commands (first paint ${Math.round(paint)} ms)`)),
+    wanted("walk") && walk(browser, net, id, pictures).then(({ seen, twins }) => step(`${seen} views read well, and name ${twins} commands`)),
     (async () => {
       if (wanted("login")) {
         await login(browser, net, id, pictures);
@@ -38,9 +38,17 @@ try {
     })(),
   ]);
   if (wanted("newcomer")) step(await newcomer(browser, net, pictures));
+  if (wanted("votes")) {
+    await votes(browser, net, pictures);
+    step("a proposal is voted on");
+  }
+  if (wanted("paint")) {
+    const { paint, figures } = await paints(browser, net);
+    told.push(`first paint after ${paint} ms, figures after ${figures} ms`);
+  }
   console.log(`${told.join("; ")}; in Chromium ${browser.version()}`);
 } catch (error) {
-  console.error(`error: ${error.stack}`);
+  console.error(`error: ${error.stack}\n${told.map((one) => `  ${one}`).join("\n")}\npages, pictures of which are in ${pictures}:\n${await remains(pictures)}`);
   process.exitCode = 1;
 } finally {
   await browser?.close();

@@ -524,6 +524,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/proposals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Votes on the contracts' parameters, and what the node's account can say in them. */
+        get: operations["proposals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/proposals/{id}/vote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Vote; answered when the chain has it. */
+        post: operations["vote"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/provider": {
         parameters: {
             query?: never;
@@ -766,6 +800,13 @@ export interface components {
             first_index: number;
             /** @description The tasks; at most 5,000 in one request. */
             tasks: components["schemas"]["TaskJson"][];
+        };
+        /** @description What the account can say in a vote. */
+        BallotJson: {
+            /** @description Whether it has said it. */
+            cast: boolean;
+            /** @description With how many votes: those it had when the vote began. */
+            votes: string;
         };
         /** @description A blob and its length. */
         BlobJson: {
@@ -2034,6 +2075,62 @@ export interface components {
              */
             per_gigafuel: string | null;
         };
+        /** @description A proposal and how it stands. */
+        ProposalJson: {
+            /** @description Votes that only count for the quorum. */
+            abstained: string;
+            /** @description What it does, as read from its calls. */
+            actions: string[];
+            /** @description Votes against it. */
+            against: string;
+            ballot?: components["schemas"]["BallotJson"] | null;
+            /** @description Votes for it. */
+            for: string;
+            /** @description Its id, 64 hexadecimal digits after `0x`. */
+            id: string;
+            /** @description Who made it. */
+            proposer: string;
+            /**
+             * Format: int64
+             * @description From when on it may be executed, once it is queued.
+             */
+            ready_ms?: number | null;
+            /** @description `pending`, `active`, `canceled`, `defeated`, `succeeded`, `queued`, `expired` or `executed`. */
+            stage: string;
+            /**
+             * Format: int64
+             * @description When its vote begins, in milliseconds since 1970.
+             */
+            vote_from_ms: number;
+            /**
+             * Format: int64
+             * @description When it ends.
+             */
+            vote_until_ms: number;
+            /** @description Why, in the proposer's words, which promise nothing. */
+            why: string;
+        };
+        /**
+         * @description Every proposal, and what the account votes with. Votes are in the vote token's smallest unit,
+         *     10⁻¹⁸.
+         */
+        ProposalList: {
+            /** @description The node's account. */
+            account: string;
+            /** @description Who votes with them. */
+            delegate?: string | null;
+            /** @description Vote tokens that it holds; they vote once they are delegated, to itself too. */
+            held: string;
+            /** @description The newest first. */
+            proposals: components["schemas"]["ProposalJson"][];
+            /**
+             * Format: int32
+             * @description Version of this shape.
+             */
+            schema: number;
+            /** @description What the account votes with now, others' delegations included. */
+            votes: string;
+        };
         /**
          * @description Whether it takes work.
          * @enum {string}
@@ -2599,6 +2696,18 @@ export interface components {
             /** @description It does. */
             ok: boolean;
         };
+        /** @description A vote; no second one of an account counts. */
+        VoteRequest: {
+            /** @description Why; everybody can read it, for ever. */
+            reason?: string;
+            /** @description What is said. */
+            vote: components["schemas"]["VoteWord"];
+        };
+        /**
+         * @description What can be said in a vote.
+         * @enum {string}
+         */
+        VoteWord: "for" | "against" | "abstain";
         /** @description The node's account. Amounts are in the token's smallest unit. */
         WalletJson: {
             /** @description Whose money. */
@@ -3674,6 +3783,67 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Joined"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    proposals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProposalList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    vote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The proposal's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VoteRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
                 };
             };
             default: {

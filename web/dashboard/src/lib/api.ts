@@ -24,6 +24,7 @@ export type WalletJson = Schemas["WalletJson"];
 export type ChannelJson = Schemas["ChannelJson"];
 export type StakeJson = Schemas["StakeJson"];
 export type DisputeState = Schemas["DisputeState"];
+export type ProposalList = Schemas["ProposalList"];
 export type QuoteJson = Schemas["QuoteJson"];
 export type QuoteRequest = Schemas["QuoteRequest"];
 export type JobRequest = Schemas["JobRequest"];

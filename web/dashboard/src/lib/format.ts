@@ -36,6 +36,11 @@ export function tokens(amount: string | bigint): string {
   return `${exact(digits.slice(0, -6))}.${digits.slice(-6)}`;
 }
 
+/** Votes, of which the smallest unit is 10⁻¹⁸; what is left out is less than one. */
+export function votes(amount: string): string {
+  return exact(BigInt(amount) / 10n ** 18n);
+}
+
 export function ms(time: number): string {
   const two = (value: number): string => String(Math.floor(value)).padStart(2, "0");
   if (time < 1_000) return `${Math.round(time)} ms`;
