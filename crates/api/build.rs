@@ -35,10 +35,15 @@ fn main() {
     std::fs::write(out.join("dashboard.rs"), code).expect("OUT_DIR can be written");
 }
 
-/// `target/dashboard`: beside the profile's folder, which `OUT_DIR` lies in. Made if it is missing,
-/// because cargo runs this again and again for a path that is not there.
+/// `target/dashboard`: `OUT_DIR` is `target/[TRIPLE/]PROFILE/build/PACKAGE/out`. Made if it is
+/// missing, because cargo runs this again and again for a path that is not there.
 fn folder(out: &Path) -> Option<PathBuf> {
-    let target = out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file())?;
+    let triple = std::env::var_os("TARGET");
+    let beside_profile = out.ancestors().nth(4)?;
+    let target = match beside_profile.file_name() {
+        name if name == triple.as_deref() => beside_profile.parent()?,
+        _ => beside_profile,
+    };
     let folder = target.join("dashboard");
     std::fs::create_dir_all(&folder).ok()?;
     Some(folder)

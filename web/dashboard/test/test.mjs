@@ -13,6 +13,8 @@ const told = [];
 let net, browser;
 try {
   [net, browser] = await Promise.all([network(ayni), launch(chromium)]);
+  const page = await (await fetch(`http://${net.nodes.requester.api}/`)).text();
+  if (!page.includes("/assets/")) throw new Error(`the executable has no dashboard in it: ${page}`);
   const began = Date.now();
   const step = (what) => told.push(`${what}, after ${Math.round((Date.now() - began) / 1_000)} s`);
   // Short tasks: what runs for others has the lowest priority, and waits wherever something else runs.
