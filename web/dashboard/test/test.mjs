@@ -2,6 +2,7 @@
 // `node web/dashboard/test/test.mjs AYNI CHROMIUM PICTURES [STEP…]`, after `npm ci` beside this folder.
 import { mkdirSync } from "node:fs";
 import { launch } from "./browser.mjs";
+import { explorer } from "./explorer.mjs";
 import { network } from "./network.mjs";
 import { newcomer } from "./newcomer.mjs";
 import { keyboard, limits, login, walk } from "./walk.mjs";
@@ -37,6 +38,7 @@ try {
       }
     })(),
   ]);
+  if (wanted("explorer")) step(await explorer(browser, net, ayni, id, pictures));
   if (wanted("newcomer")) step(await newcomer(browser, net, pictures));
   console.log(`${told.join("; ")}; in Chromium ${browser.version()}`);
 } catch (error) {
