@@ -87,8 +87,12 @@ impl Drop for Explorer {
     }
 }
 
+/// Names of its fields, sorted.
 fn keys(value: &Value) -> Vec<&str> {
-    value.as_object().expect("an object").keys().map(String::as_str).collect()
+    let mut keys: Vec<_> =
+        value.as_object().expect("an object").keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
 }
 
 fn text(value: &Value) -> &str {
