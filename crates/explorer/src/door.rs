@@ -96,3 +96,30 @@ impl AsyncWrite for Visit {
         self.go(cx, |stream, cx| stream.poll_shutdown(cx))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_are_let_in_and_who_says_nothing_is_sent_away() {
+        let mut door = Door::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let at = Listener::local_addr(&door).unwrap();
+        let mut outside = Vec::new();
+        let mut inside = Vec::new();
+        for _ in 0..VISITS_MAX {
+            outside.push(TcpStream::connect(at).await.unwrap());
+            inside.push(door.accept().await.0);
+        }
+        outside.push(TcpStream::connect(at).await.unwrap());
+        let more = tokio::time::timeout(VISIT_MAX / 2, door.accept());
+        assert!(more.await.is_err(), "one too many was let in");
+        let mut silent = inside.pop().unwrap();
+        let read = silent.read_u8().await;
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(silent);
+        door.accept().await.0.stream.peer_addr().unwrap();
+    }
+}

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -99,6 +99,18 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
 }
 
+/// What comes sooner or later.
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begin.elapsed() < PATIENCE, "waited for {what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
 /// What nobody may be told, as the owner's own commands say it.
 fn secrets(network: &Network) -> Vec<String> {
     let read = |file: &str| std::fs::read_to_string(network.requester.join(file)).expect("a file");
@@ -128,34 +140,41 @@ fn secrets(network: &Network) -> Vec<String> {
 
 #[test]
 fn anybody_finds_what_is_public_and_nobody_what_is_not() {
-    let network = Network::start(3, &["--paid", "--cheat", "1:two-roots"]);
+    let lies = ["--cheat", "1:two-roots", "--cheat", "2:digit"];
+    let paid = ["--paid", "--stake", "40000000"];
+    let network = Network::start(4, &[&paid[..], &lies].concat());
     let program = echo(network.dir.path());
     let mut job = network.ayni(&["run"]);
     job.arg(&program).args(["--id", JOB, "--name", NAME, "--range", "0..40", "--step", "1"]);
-    let (code, _, stderr) = run(job.args(["--timeout", "60s", "-o", "out", "--", "{start}"]));
+    job.args(["--timeout", "60s", "-o", "out", "--audit", "1", "--dispute", "public"]);
+    let (code, _, stderr) = run(job.args(["--", "{start}"]));
     assert_eq!(code, Some(0), "{stderr}");
     let explorer = Explorer::start(&network);
 
     // The market is what the owner's command shows of it.
     let market = explorer.get("/v1/market");
     assert!(market.head.contains("cache-control: public, max-age=1"), "{}", market.head);
-    let market = market.json();
+    let market = until("all offers", || {
+        let market = explorer.get("/v1/market").json();
+        (market["offers"].as_array().expect("a list").len() == 4).then_some(market)
+    });
     let offers = market["offers"].as_array().expect("a list");
-    assert_eq!(offers.len(), 3, "{market}");
     let mut expected = vec!["build", "build_digest", "disk_bytes", "energy", "engines"];
     expected.extend(["expires_ms", "fuel_per_second", "issued_ms", "memory_bytes", "node"]);
     expected.extend(["price", "region", "slots", "slots_free", "walls"]);
     assert_eq!(keys(&offers[0]), expected);
 
     // A provider, and the proof against the one that signed two roots: whoever has it can check it.
-    let mut proven = Vec::new();
-    for offer in offers {
-        let found = explorer.get(&format!("/v1/providers/{}", text(&offer["node"]))).json();
-        assert_eq!(found["offer"]["node"], offer["node"]);
-        assert_eq!(keys(&found), ["disputes", "node", "offer", "proofs", "schema"]);
-        proven.extend(found["proofs"].as_array().expect("a list").iter().cloned());
-    }
-    assert!(!proven.is_empty(), "{}", network.job(JOB));
+    let proven = until("a proof", || {
+        let mut proven = Vec::new();
+        for offer in offers {
+            let found = explorer.get(&format!("/v1/providers/{}", text(&offer["node"]))).json();
+            assert_eq!(found["offer"]["node"], offer["node"]);
+            assert_eq!(keys(&found), ["disputes", "node", "offer", "proofs", "schema"]);
+            proven.extend(found["proofs"].as_array().expect("a list").iter().cloned());
+        }
+        (!proven.is_empty()).then_some(proven)
+    });
     assert_eq!(keys(&proven[0]), ["batch", "first_root", "lease", "proof", "second_root"]);
     let mut proof =
         data_encoding::BASE64.decode(text(&proven[0]["proof"]).as_bytes()).expect("bytes");
@@ -180,11 +199,28 @@ fn anybody_finds_what_is_public_and_nobody_what_is_not() {
         assert_eq!(seen[same], channel[same], "{seen}");
     }
 
+    // A dispute by its number, and beside the provider that it is about.
+    let dispute = until("a dispute about who lied", || {
+        network.json(&["dispute", "list"])["disputes"].get(0).cloned()
+    });
+    let path = format!("/v1/disputes/{}", dispute["id"]);
+    let answered = |path: &str| Some(explorer.get(path)).filter(|answer| answer.status == 200);
+    let seen = until("the dispute", || answered(&path)).json();
+    for same in ["id", "provider", "requester", "lease", "task", "outcome", "counter_outcome"] {
+        assert_eq!(seen[same], dispute[same], "{seen}");
+    }
+    assert!(seen["part"].is_null() && seen["trouble"].is_null(), "{seen}");
+    let node = network.nodes.iter().find(|node| node.name == "provider-2").expect("it is there");
+    let (_, liar, _) = run(&mut network.ayni_of(&node.home, &["--json", "id"]));
+    let liar: Value = serde_json::from_str(&liar).expect("JSON");
+    let found = explorer.get(&format!("/v1/providers/{}", text(&liar["node"]))).json();
+    assert_eq!(found["disputes"][0]["id"], dispute["id"], "{found}");
+
     // What is not known, and what is no id.
     let zeros = "0".repeat(64);
     for (path, refusal) in [
         (format!("/v1/channels/{zeros}"), "404 E-API-010"),
-        ("/v1/disputes/7".to_owned(), "404 E-API-010"),
+        ("/v1/disputes/77777".to_owned(), "404 E-API-010"),
         (format!("/v1/providers/{}", text(&network.json(&["id"])["node"])), "404 E-API-010"),
         ("/v1/channels/%3Cscript%3E".to_owned(), "400 E-API-007"),
         ("/v1/channels/%ff".to_owned(), "400 E-API-007"),
@@ -266,17 +302,11 @@ fn anybody_finds_what_is_public_and_nobody_what_is_not() {
     // The node goes, and its words stay inside; it comes back elsewhere, and is found.
     let secrets = secrets(&network);
     network.kill("requester");
-    let begin = Instant::now();
-    let until = |status: u16| {
-        while explorer.get("/v1/market").status != status {
-            assert!(begin.elapsed() < PATIENCE, "no {status}");
-            std::thread::sleep(std::time::Duration::from_millis(200));
-        }
-    };
-    until(503);
+    let is = |status: u16| (explorer.get("/v1/market").status == status).then_some(());
+    until("a refusal", || is(503));
     assert_eq!(explorer.get("/v1/market").refusal(), "503 E-NODE-002");
     network.json(&["offers"]);
-    until(200);
+    until("the node, started again", || is(200));
     let (code, _, stderr) = run(&mut network.ayni(&["stop"]));
     assert_eq!(code, Some(0), "{stderr}");
 
