@@ -1,9 +1,12 @@
-//! Embeds the dashboard that `cargo xtask dashboard` leaves in `target/dashboard`. Without one, a
-//! page is embedded that says so and how to make one: cargo alone needs no Node.
+//! Embeds the dashboard that `cargo xtask dashboard` leaves in `target/dashboard`, and the explorer's
+//! page in its folder `explorer`. Without one, a page is embedded that says so and how to make one:
+//! cargo alone needs no Node.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+/// Where the explorer's page lies in the dashboard's folder.
+const EXPLORER: &str = "/explorer";
 const NONE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
     <title>Ayni</title><h1>This build has no dashboard</h1>\
     <p>The node runs, and its API is here. To have the dashboard as well, build with \
@@ -17,13 +20,24 @@ fn main() {
         println!("cargo::rerun-if-changed={}", folder.display());
         collect(&folder, &folder, &mut files);
     }
-    if !files.iter().any(|(path, _)| path == "/index.html") {
+    let (explorer, dashboard) = files
+        .into_iter()
+        .partition::<Vec<_>, _>(|(path, _)| path.starts_with(&format!("{EXPLORER}/")));
+    let explorer = explorer.into_iter().map(|(path, file)| (path[EXPLORER.len()..].into(), file));
+    let mut code = table("FILES", "/index.html", dashboard, &out);
+    code.push_str(&table("EXPLORER_FILES", "/explorer.html", explorer.collect(), &out));
+    std::fs::write(out.join("dashboard.rs"), code).expect("OUT_DIR can be written");
+}
+
+/// The files as a table in Rust; one page that says so if `first` is not among them.
+fn table(name: &str, first: &str, mut files: Vec<(String, PathBuf)>, out: &Path) -> String {
+    if !files.iter().any(|(path, _)| path == first) {
         let page = out.join("none.html");
         std::fs::write(&page, NONE).expect("OUT_DIR can be written");
-        files = vec![("/index.html".to_owned(), page)];
+        files = vec![(first.to_owned(), page)];
     }
     files.sort();
-    let mut code = String::from("static FILES: &[File] = &[\n");
+    let mut code = format!("static {name}: &[File] = &[\n");
     for (path, file) in &files {
         let kind = kind(path);
         let _ = writeln!(
@@ -32,7 +46,7 @@ fn main() {
         );
     }
     code.push_str("];\n");
-    std::fs::write(out.join("dashboard.rs"), code).expect("OUT_DIR can be written");
+    code
 }
 
 /// `target/dashboard`: `OUT_DIR` is `target/[TRIPLE/]PROFILE/build/PACKAGE/out`. Made if it is

@@ -13,9 +13,9 @@ use crate::error::ApiError;
 use crate::json::{
     BlobStored, ChannelList, CheckJson, DisputeList, Doctor, EventJson, EvidenceList, ExecReport,
     Identity, JobAccepted, JobDetail, JobList, JobRequest, Joined, OfferList, OwnerLimits,
-    PauseRequest, PeerList, ProposalList, ProviderStatus, QuoteJson, QuoteRequest, StakeJson,
-    StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded, TicketJson, VerifyReport,
-    VoteRequest, WalletJson, Why,
+    PauseRequest, PeerList, ProofList, ProposalList, ProviderStatus, QuoteJson, QuoteRequest,
+    StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded, TicketJson,
+    VerifyReport, VoteRequest, WalletJson, Why,
 };
 
 /// Bytes on their way in or out, in pieces.
@@ -52,6 +52,8 @@ pub trait Backend: Send + Sync + 'static {
     fn invite(&self, valid_ms: u64) -> impl Future<Output = Result<TicketJson, ApiError>> + Send;
     /// Offers known now; asks directories first if `refresh`.
     fn offers(&self, refresh: bool) -> impl Future<Output = Result<OfferList, ApiError>> + Send;
+    /// Proofs of fraud that it holds.
+    fn proofs(&self) -> impl Future<Output = Result<ProofList, ApiError>> + Send;
     /// Why a job, or matching in general, goes as it goes.
     fn why(&self, job: Option<JobId>) -> impl Future<Output = Result<Why, ApiError>> + Send;
     /// Looks at itself and its machine.
@@ -166,8 +168,8 @@ pub trait Backend: Send + Sync + 'static {
     ) -> impl Future<Output = Result<ExecReport, ApiError>> + Send;
     /// Look at a program without running it.
     fn check(&self, program: Digest) -> impl Future<Output = Result<CheckJson, ApiError>> + Send;
-    /// Check a receipt, and execute its task again here if `re_execute`. The bytes are not yet
-    /// looked at.
+    /// Check a receipt, and execute its task again here if `re_execute`; or check a proof of fraud.
+    /// The bytes are not yet looked at.
     fn verify(
         &self,
         receipt: Bytes,

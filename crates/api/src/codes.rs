@@ -94,6 +94,14 @@ codes! {
         "the login link can't be used"
         "A login link is good for two minutes and for one browser. It was used before, is too old, or belongs to another start of the node."
         "`ayni open` makes a new one"
+    API_BUSY "E-API-009" 429 true FAILED
+        "too many requests"
+        "What is served to everybody is bounded: requests at once, and receipts to be checked in a second."
+        "try again in a few seconds"
+    EXPLORER_UNKNOWN "E-API-010" 404 false FAILED
+        "this explorer knows nothing of that id"
+        "An explorer shows what its node knows: the market, proofs against providers that it met, and of the chain the channels and disputes that the node is part of. An id is given whole."
+        "`/v1/market` lists the providers; for a channel or a dispute ask an explorer of one of its parties, or the chain"
     NODE_INTERNAL "E-NODE-001" 500 true OURS
         "the node failed in a way that it should not"
         "A bug of ours, or a machine in trouble. The node's log has more."

@@ -33,5 +33,6 @@ pub use client::Client;
 pub use endpoint::{Endpoint, EndpointError, Token};
 pub use error::ApiError;
 pub use openapi::openapi;
+pub use routes::page::{explorer_file, harden};
 pub use routes::{router, serve};
 pub use security::Security;

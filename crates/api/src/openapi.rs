@@ -25,7 +25,7 @@ use crate::routes::{blobs, events, jobs, money, node, programs, provider, sessio
     paths(
         node::healthz, node::readyz, node::metrics, node::openapi_json,
         node::status, node::identity, node::peers, node::join, node::invite,
-        node::offers, node::why, node::doctor, node::shutdown,
+        node::offers, node::proofs, node::why, node::doctor, node::shutdown,
         blobs::put_blob, blobs::missing_blobs, blobs::head_blob, blobs::get_blob,
         jobs::submit_job, jobs::list_jobs, jobs::get_job, jobs::add_tasks,
         jobs::close_job, jobs::cancel_job, jobs::list_tasks, jobs::get_task,
@@ -75,7 +75,7 @@ mod tests {
     fn every_route_is_described_and_every_reference_resolves() {
         let document: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.values().map(|p| p.as_object().unwrap().len()).sum::<usize>(), 54);
+        assert_eq!(paths.values().map(|p| p.as_object().unwrap().len()).sum::<usize>(), 55);
         let text = openapi();
         for reference in text.split("#/components/schemas/").skip(1) {
             let name = reference.split('"').next().unwrap();

@@ -8,8 +8,8 @@ use ayni_api::{ApiError, Client};
 use crate::args::{Cli, Command};
 use crate::ui::Ui;
 use crate::{
-    check, court, daemon, dev, docs, doctor, exec, gov, home, job, limits, money, new, node, open,
-    quote, run, shop, trial, verify,
+    check, court, daemon, dev, docs, doctor, exec, explorer, gov, home, job, limits, money, new,
+    node, open, quote, run, shop, trial, verify,
 };
 
 /// Does what the command line says.
@@ -52,6 +52,10 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
         Command::X402 { settings } => {
             let home = home()?;
             shop::run(&settings, &home, daemon::ensure(&home).await?, ui).await?;
+            Ok(ExitCode::from(exit::OK))
+        }
+        Command::Explorer { listen } => {
+            explorer::run(listen, &home()?, ui).await?;
             Ok(ExitCode::from(exit::OK))
         }
         Command::Gov(command) => {

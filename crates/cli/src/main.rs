@@ -14,6 +14,7 @@ mod doctor;
 mod evidence;
 mod exec;
 mod expand;
+mod explorer;
 mod gov;
 mod home;
 mod inputs;

@@ -26,15 +26,19 @@ pub(crate) async fn run(settings: &Path, home: &Path, node: Client, ui: &Ui) -> 
         let shop = shop.clone();
         async move { shop.catch_up().await }
     });
+    serve(shop, listener, stopped()?).await?;
+    catching_up.abort();
+    Ok(())
+}
+
+/// Done when this process is told to stop.
+pub(crate) fn stopped() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
-    let stop = async move {
+    Ok(async move {
         tokio::select! {
             // Without it, it is stopped by killing it.
             _ = tokio::signal::ctrl_c() => {}
             _ = terminate.recv() => {}
         }
-    };
-    serve(shop, listener, stop).await?;
-    catching_up.abort();
-    Ok(())
+    })
 }

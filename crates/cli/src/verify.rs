@@ -1,4 +1,4 @@
-//! `ayni verify`: a receipt, step by step.
+//! `ayni verify`: a receipt or a proof of fraud, step by step.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -34,7 +34,7 @@ pub(crate) async fn run(
     ui.show(&report, text);
     if !report.ok && !ui.json {
         ui.hint(codes::RECEIPT_BAD.hint);
-    } else if !re_execute {
+    } else if !re_execute && report.outcome.is_some() {
         ui.hint("--re-execute runs the task again here and compares");
     }
     Ok(ui::code(report.ok))
@@ -58,7 +58,11 @@ fn text(report: &VerifyReport) -> String {
             outcome.end, outcome.fuel, outcome.digest
         ));
     }
-    text.push_str(if report.ok { "the receipt holds\n" } else { "the receipt does NOT hold\n" });
+    text.push_str(match (report.ok, &report.outcome) {
+        (true, Some(_)) => "the receipt holds\n",
+        (true, None) => "the proof of fraud holds\n",
+        (false, _) => "the receipt does NOT hold\n",
+    });
     text
 }
 

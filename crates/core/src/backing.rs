@@ -4,7 +4,9 @@
 //! Deliberately not here: taking the steps on the chain and disputes' course (`ayni-court`).
 
 use ayni_types::{Account, Amount, BatchKey, Dispute, NodeAddr, NodeId, Time};
-use ayni_wire::{Backing, FullLease, ReceiptFile, TwoRoots, outcome_digest};
+use ayni_wire::{
+    Backing, FullLease, ReceiptFile, SignedBatch, SignedHeader, TwoRoots, outcome_digest,
+};
 
 use crate::core::Core;
 use crate::effect::Effect;
@@ -15,7 +17,7 @@ use crate::job::Job;
 const RESERVE_MS: u64 = 30 * 86_400_000;
 /// One is made anew when less than this would be left after a lease, in milliseconds.
 pub(crate) const RESERVE_LEFT_MS: u64 = 86_400_000;
-/// Proofs of fraud that are kept to be shown to a contract.
+/// Proofs of fraud that are kept to be shown, to a contract or to people.
 const PROOFS_MAX: usize = 64;
 
 /// Which stake stands behind the leases of two accounts.
@@ -118,6 +120,21 @@ impl Core {
             }
             _ => Amount(0),
         }
+    }
+
+    /// The proof that a batch contradicts the one that was taken under its number.
+    pub(crate) fn two_roots(&self, second: &SignedBatch) -> Option<TwoRoots> {
+        let header = &second.header;
+        let lease = self.leases.get(&header.lease)?.clone();
+        let first = self.batches.get(&(header.lease, header.batch))?;
+        let signed = |b: &SignedBatch| SignedHeader { header: b.header, signature: b.signature };
+        Some(TwoRoots { lease, first: signed(first), second: signed(second) })
+    }
+
+    /// Proofs of fraud that hold, of providers that this node has met: found here or shown by others.
+    #[must_use]
+    pub fn proofs(&self) -> Vec<TwoRoots> {
+        self.proofs.clone()
     }
 
     pub(crate) fn keep_proof(&mut self, proof: TwoRoots) {

@@ -82,7 +82,7 @@ pub struct Core {
     pub(crate) pay_waits: BTreeMap<NodeId, Obstacle>,
     /// What the chain holds behind leases that we asked for: what a jury would take, and until when.
     pub(crate) stakes: BTreeMap<StakeOf, (Amount, Time)>,
-    /// Frauds against us.
+    /// Frauds that were found here or shown by others.
     pub(crate) proofs: Vec<TwoRoots>,
     /// Channels that we pay from.
     pub(crate) purses: BTreeMap<ChannelId, Purse>,
@@ -649,6 +649,9 @@ impl Core {
                     second.header.batch, second.header.lease
                 );
                 self.apply_ban(provider, reason, time);
+                if let Some(proof) = self.two_roots(&second) {
+                    self.keep_proof(proof);
+                }
             }
             Record::AuditsDrawn { job, provider, rate, looked, drawn } => {
                 self.apply_looked(job, provider, rate, &looked, &drawn);

@@ -9,9 +9,7 @@ use ayni_types::{
     AssignmentId, BlobRef, End, Fault, FaultKind, JobId, LeaseId, NodeId, Outcome, Receipt,
     TaskSpec, TreeEntry, limits,
 };
-use ayni_wire::{
-    Delivered, Message, SignedBatch, SignedHeader, TwoRoots, batch_hash, leaf_hash, merkle_root,
-};
+use ayni_wire::{Delivered, Message, SignedBatch, TwoRoots, batch_hash, leaf_hash, merkle_root};
 
 use crate::core::{Core, FetchOwner};
 use crate::effect::{Effect, FetchId, FetchWhat, NoticeKind};
@@ -202,14 +200,12 @@ impl Core {
             if first.header == batch.header {
                 self.send_gated(from, Message::BatchAck { lease, batch: number, taken: true });
             } else {
-                let time = self.now;
-                let signed =
-                    |b: &SignedBatch| SignedHeader { header: b.header, signature: b.signature };
-                let (first, second) = (signed(first), signed(&batch));
-                let proof = TwoRoots { lease: terms.clone(), first, second };
+                let (time, proof) = (self.now, self.two_roots(&batch));
                 self.commit(Record::Equivocation { provider: from, second: batch, time });
                 self.part_with(from, "signed two roots for one batch");
-                self.tell_proof(&proof, None);
+                if let Some(proof) = proof {
+                    self.tell_proof(&proof, None);
+                }
             }
             return;
         }

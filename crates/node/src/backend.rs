@@ -8,9 +8,9 @@ use ayni_api::json::{
     BlobStored, ChannelList, CheckJson, CheckLevel, DisputeList, Doctor, EventJson, EventKind,
     EvidenceList, ExecReport, FaultJson, Identity, JobAccepted, JobDetail, JobList, JobRequest,
     Joined, Lending, NodeAddrJson, ObservedJson, OfferJson, OfferList, OutcomeJson, OwnerLimits,
-    PauseReasonJson, PauseRequest, Peer, PeerList, ProposalList, ProviderState, ProviderStatus,
-    QuoteJson, QuoteRequest, RolesJson, Schema, SlotJson, StakeJson, StakeRequest, Status,
-    TaskDetail, TaskFilter, TaskJson, TaskList, TasksAdded, Text, TicketJson, VerifyReport,
+    PauseReasonJson, PauseRequest, Peer, PeerList, ProofList, ProposalList, ProviderState,
+    ProviderStatus, QuoteJson, QuoteRequest, RolesJson, Schema, SlotJson, StakeJson, StakeRequest,
+    Status, TaskDetail, TaskFilter, TaskJson, TaskList, TasksAdded, Text, TicketJson, VerifyReport,
     VoteRequest, VoteWord, WalletJson, Warning, Why, WhyReason,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
@@ -323,6 +323,12 @@ impl Backend for NodeBackend {
         }
         let offers = offers.iter().map(|view| OfferJson::from(&view.offer)).collect();
         Ok(OfferList { schema: Schema, offers })
+    }
+
+    async fn proofs(&self) -> Result<ProofList, ApiError> {
+        let proofs = self.look(|core| core.proofs()).await?;
+        let proofs = proofs.iter().map(convert::proof_json).collect();
+        Ok(ProofList { schema: Schema, proofs })
     }
 
     async fn why(&self, job: Option<JobId>) -> Result<Why, ApiError> {

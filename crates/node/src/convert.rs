@@ -3,14 +3,14 @@
 use ayni_api::json::{
     ChannelJson, ConfidenceJson, CostJson, DisputeState, EventJson, EventKind, Evidence, FaultJson,
     JobCounts, JobDetail, JobProvider, JobState, JobSummary, JuryJson, Mismatch, ObservedJson,
-    OutcomeJson, PauseReasonJson, PhaseJson, PowerJson, QuoteJson, QuoteProviderJson, QuoteRequest,
-    QuoteUnusable, ReadingsJson, RestJson, Schema, Side, StakeJson, TaskRow, TaskState, Text,
-    Verification, VerifyJson,
+    OutcomeJson, PauseReasonJson, PhaseJson, PowerJson, ProofJson, QuoteJson, QuoteProviderJson,
+    QuoteRequest, QuoteUnusable, ReadingsJson, RestJson, Schema, Side, StakeJson, TaskRow,
+    TaskState, Text, Verification, VerifyJson,
 };
 use ayni_core as core;
 use ayni_court::{Call, Verdict};
 use ayni_types::{Account, Fault, Fuel, NodeId, Price, Verify};
-use ayni_wire::{ReceiptFile, outcome_digest};
+use ayni_wire::{ReceiptFile, TwoRoots, encode, outcome_digest};
 
 use crate::bank::Staked;
 use crate::config::Power;
@@ -39,6 +39,18 @@ pub(crate) fn job_summary(job: &core::JobView) -> JobSummary {
         created_ms: job.submitted.0,
         ended_ms: job.ended.map(|time| time.0),
         billed: Text(job.billed.0),
+    }
+}
+
+pub(crate) fn proof_json(proof: &TwoRoots) -> ProofJson {
+    let header = &proof.first.header;
+    ProofJson {
+        provider: Text(proof.lease.lease.provider),
+        lease: Text(header.lease),
+        batch: header.batch,
+        first_root: Text(header.root),
+        second_root: Text(proof.second.header.root),
+        proof: data_encoding::BASE64.encode(&encode(proof)),
     }
 }
 

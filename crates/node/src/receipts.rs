@@ -1,4 +1,4 @@
-//! Checks receipts, and executes their tasks again when asked.
+//! Checks receipts, and executes their tasks again when asked; checks proofs of fraud.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use ayni_api::json::{OutcomeJson, Schema, VerifyReport, VerifyStep};
 use ayni_api::{ApiError, codes};
 use ayni_types::Outcome;
-use ayni_wire::{ReceiptFile, decode, outcome_digest, verify_receipt};
+use ayni_wire::{ReceiptFile, TwoRoots, decode, outcome_digest, verify_receipt};
 
 use crate::inputs::inputs;
 use crate::start::Shared;
@@ -20,7 +20,7 @@ fn step(name: &str, failure: Option<String>, detail: impl Into<String>) -> Verif
     VerifyStep { name: name.to_owned(), ok, detail: failure.unwrap_or_else(|| detail.into()) }
 }
 
-/// Checks `bytes` as a receipt; every step is reported, up to the first that fails to parse.
+/// Checks `bytes` as a receipt, or as a proof of two roots; every step is reported, up to the first that fails to parse.
 ///
 /// # Errors
 /// When the receipt holds, but its task can't be executed here: that says nothing about it.
@@ -39,6 +39,11 @@ pub(crate) async fn verify(
     let file: ReceiptFile = match decode(bytes) {
         Ok(file) => file,
         Err(error) => {
+            if let Ok(proof) = decode::<TwoRoots>(bytes) {
+                report.steps = proof_steps(&proof);
+                report.ok = report.steps.iter().all(|step| step.ok);
+                return Ok(report);
+            }
             report.steps.push(step("it is a receipt", Some(error.to_string()), ""));
             return Ok(report);
         }
@@ -55,6 +60,20 @@ pub(crate) async fn verify(
         report.ok = report.steps.iter().all(|step| step.ok);
     }
     Ok(report)
+}
+
+fn proof_steps(proof: &TwoRoots) -> Vec<VerifyStep> {
+    let terms = &proof.lease.lease;
+    let culprit = proof.culprit().err().map(|error| error.to_string());
+    let header = &proof.first.header;
+    let roots = format!(
+        "{} and {} for batch {} of lease {}",
+        header.root, proof.second.header.root, header.batch, header.lease
+    );
+    vec![
+        step("it is a proof of fraud", None, format!("against {}", terms.provider)),
+        step("the provider signed two roots for one batch", culprit, roots),
+    ]
 }
 
 /// What is worth seeing beside a statement that holds.

@@ -2,6 +2,7 @@
 // `node web/dashboard/test/test.mjs AYNI CHROMIUM PICTURES [STEP…]`, after `npm ci` beside this folder.
 import { mkdirSync } from "node:fs";
 import { launch, remains } from "./browser.mjs";
+import { explorer } from "./explorer.mjs";
 import { network } from "./network.mjs";
 import { newcomer } from "./newcomer.mjs";
 import { keyboard, limits, login, paints, votes, walk } from "./walk.mjs";
@@ -39,6 +40,7 @@ try {
       }
     })(),
   ]);
+  if (wanted("explorer")) step(await explorer(browser, net, ayni, id, pictures));
   if (wanted("newcomer")) step(await newcomer(browser, net, pictures));
   if (wanted("votes")) {
     await votes(browser, net, pictures);

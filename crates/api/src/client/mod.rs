@@ -21,9 +21,9 @@ use crate::json::{
     AddTasks, BlobStored, ChannelList, CheckJson, CheckRequest, DisputeList, Doctor, Done,
     EvidenceList, ExecReport, ExecRequest, Identity, InviteRequest, JobAccepted, JobDetail,
     JobList, JobRequest, JoinRequest, Joined, LoginLink, MissingReply, MissingRequest, OfferList,
-    OwnerLimits, PauseRequest, PeerList, ProposalList, ProviderStatus, QuoteJson, QuoteRequest,
-    StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded, Text,
-    TicketJson, VerifyReport, VoteRequest, WalletJson, Why,
+    OwnerLimits, PauseRequest, PeerList, ProofList, ProposalList, ProviderStatus, QuoteJson,
+    QuoteRequest, StakeJson, StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded,
+    Text, TicketJson, VerifyReport, VoteRequest, WalletJson, Why,
 };
 use crate::limits;
 
@@ -205,6 +205,12 @@ impl Client {
     #[allow(clippy::missing_errors_doc)]
     pub async fn offers(&self, refresh: bool) -> Result<OfferList, ApiError> {
         self.get(&format!("/v1/offers?refresh={refresh}")).await
+    }
+
+    /// Proofs of fraud that the node holds.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn proofs(&self) -> Result<ProofList, ApiError> {
+        self.get("/v1/proofs").await
     }
 
     /// Why things go as they go.
@@ -433,7 +439,7 @@ impl Client {
         self.post("/v1/check", &CheckRequest { program: Text(program) }).await
     }
 
-    /// Check a receipt.
+    /// Check a receipt, or a proof of fraud.
     #[allow(clippy::missing_errors_doc)]
     pub async fn verify(
         &self,

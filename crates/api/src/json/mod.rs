@@ -32,7 +32,7 @@ pub use money::{ChannelJson, ChannelList, Side, WalletJson};
 pub use node::{
     BlobStored, Check, CheckLevel, Doctor, Done, EnergyJson, Identity, InviteRequest, JoinRequest,
     Joined, MissingReply, MissingRequest, NodeAddrJson, OfferJson, OfferList, Peer, PeerList,
-    RolesJson, Status, TicketJson, Warning, Why, WhyReason,
+    ProofJson, ProofList, RolesJson, Status, TicketJson, Warning, Why, WhyReason,
 };
 pub use program::{CheckJson, CheckRequest, ExecReport, ExecRequest, VerifyReport, VerifyStep};
 pub use proposals::{BallotJson, ProposalJson, ProposalList, VoteRequest, VoteWord};

@@ -1,6 +1,6 @@
 //! The node itself, whom it knows, and what it finds wrong.
 
-use ayni_types::{Digest, Energy, JobId, NodeAddr, NodeId, Offer, Roles};
+use ayni_types::{Digest, Energy, JobId, LeaseId, NodeAddr, NodeId, Offer, Roles};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -304,6 +304,39 @@ impl From<&Offer> for OfferJson {
             expires_ms: offer.expires.0,
         }
     }
+}
+
+/// Proofs of fraud that the node holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProofList {
+    /// Version of this shape.
+    #[schema(value_type = u32)]
+    pub schema: Schema,
+    /// In the order in which they were found or shown.
+    pub proofs: Vec<ProofJson>,
+}
+
+/// A provider signed two roots for one batch of one lease. It proves itself: nobody needs to trust
+/// who shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProofJson {
+    /// Who signed both.
+    #[schema(value_type = String)]
+    pub provider: Text<NodeId>,
+    /// The lease.
+    #[schema(value_type = String)]
+    pub lease: Text<LeaseId>,
+    /// The batch's number in it.
+    pub batch: u64,
+    /// One root.
+    #[schema(value_type = String)]
+    pub first_root: Text<Digest>,
+    /// The other.
+    #[schema(value_type = String)]
+    pub second_root: Text<Digest>,
+    /// The lease and both headers with their signatures, canonical, in base64: `POST /v1/verify`
+    /// takes the bytes.
+    pub proof: String,
 }
 
 /// Why things go as they go.

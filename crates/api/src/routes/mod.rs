@@ -18,11 +18,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, head, post};
-use tokio::net::TcpListener;
+use axum::serve::Listener;
 
 use crate::backend::Backend;
 use crate::codes;
@@ -60,6 +59,7 @@ pub fn router<B: Backend>(backend: Arc<B>, security: Security) -> Router {
         .route("/v1/peers", get(node::peers::<B>).post(node::join::<B>))
         .route("/v1/invites", post(node::invite::<B>))
         .route("/v1/offers", get(node::offers::<B>))
+        .route("/v1/proofs", get(node::proofs::<B>))
         .route("/v1/why", get(node::why::<B>))
         .route("/v1/doctor", get(node::doctor::<B>))
         .route("/v1/shutdown", post(node::shutdown::<B>))
@@ -121,8 +121,8 @@ pub fn router<B: Backend>(backend: Arc<B>, security: Security) -> Router {
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
+pub async fn serve<L: Listener<Addr: std::fmt::Debug>>(
+    listener: L,
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
@@ -149,17 +149,7 @@ async fn require_place(State(guard): State<Arc<Guard>>, request: Request, next: 
         Some(file) => file,
         None => next.run(request).await,
     };
-    let headers = response.headers_mut();
-    let mut say = |name: HeaderName, value| {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    };
-    say(header::CACHE_CONTROL, "no-store");
-    say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    say(header::CONTENT_SECURITY_POLICY, page::POLICY);
-    say(header::REFERRER_POLICY, "no-referrer");
-    say(header::X_FRAME_OPTIONS, "DENY");
-    say(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
-    say(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    page::harden(response.headers_mut());
     response
 }
 

@@ -11,8 +11,8 @@ use super::{Answer, Json, Node, Params, id};
 use crate::backend::Backend;
 use crate::error::{ApiError, ErrorBody};
 use crate::json::{
-    Doctor, Done, Identity, InviteRequest, JoinRequest, Joined, OfferList, PeerList, Status,
-    TicketJson, Why,
+    Doctor, Done, Identity, InviteRequest, JoinRequest, Joined, OfferList, PeerList, ProofList,
+    Status, TicketJson, Why,
 };
 use crate::metrics;
 
@@ -126,6 +126,14 @@ pub(crate) async fn offers<B: Backend>(
 pub(crate) struct WhyQuery {
     /// A job's id; matching in general if left out.
     job: Option<String>,
+}
+
+/// Proofs that a provider signed two roots for one batch, found here or shown by others. Each
+/// stands alone.
+#[utoipa::path(get, path = "/v1/proofs", tag = "node",
+    responses((status = 200, body = ProofList), (status = "default", body = ErrorBody)))]
+pub(crate) async fn proofs<B: Backend>(State(node): Node<B>) -> Answer<ProofList> {
+    node.proofs().await.map(axum::Json)
 }
 
 /// Why things go as they go: each provider that was considered, and why not it.

@@ -50,7 +50,8 @@ pub(crate) struct VerifyQuery {
     re_execute: bool,
 }
 
-/// Check a receipt: its form, digests, proof, signatures and price, one step after the other.
+/// Check a receipt: its form, digests, proof, signatures and price, one step after the other. Or
+/// a proof that a provider signed two roots for one batch.
 #[utoipa::path(post, path = "/v1/verify", tag = "programs", params(VerifyQuery),
     request_body(content = Raw, content_type = "application/cbor"),
     responses((status = 200, body = VerifyReport), (status = "default", body = ErrorBody)))]

@@ -8,9 +8,9 @@ use ayni_api::json::{
     BlobStored, ChannelList, CheckJson, ConfidenceJson, DisputeList, Doctor, EventJson, EventKind,
     EvidenceList, ExecReport, Identity, JobAccepted, JobCounts, JobDetail, JobList, JobRequest,
     JobState, JobSummary, Joined, NodeAddrJson, OfferList, OwnerLimits, PauseRequest, PeerList,
-    ProposalList, ProviderStatus, QuoteJson, QuoteRequest, Schema, StakeJson, StakeRequest, Status,
-    TaskDetail, TaskFilter, TaskList, TasksAdded, Text, TicketJson, VerifyJson, VerifyReport,
-    VoteRequest, WalletJson, Why,
+    ProofList, ProposalList, ProviderStatus, QuoteJson, QuoteRequest, Schema, StakeJson,
+    StakeRequest, Status, TaskDetail, TaskFilter, TaskList, TasksAdded, Text, TicketJson,
+    VerifyJson, VerifyReport, VoteRequest, WalletJson, Why,
 };
 use ayni_api::{ApiError, Backend, BlobBody, BlobRead, EventStream, codes};
 use ayni_types::{ChannelId, Digest, JobId, NodeAddr, NodeId, TaskSpec};
@@ -92,6 +92,9 @@ impl Backend for Memory {
     }
     async fn offers(&self, _: bool) -> Result<OfferList, ApiError> {
         Ok(OfferList { schema: Schema, offers: vec![] })
+    }
+    async fn proofs(&self) -> Result<ProofList, ApiError> {
+        Ok(ProofList { schema: Schema, proofs: vec![] })
     }
     async fn why(&self, job: Option<JobId>) -> Result<Why, ApiError> {
         let job = job.map(Text);

@@ -162,11 +162,17 @@ pub(crate) enum Command {
         #[arg(value_name = "SETTINGS")]
         settings: PathBuf,
     },
+    /// Show anybody what is public of what this node knows, to be read only: a public door, opt-in.
+    Explorer {
+        /// Where to listen; only this machine reaches a loopback address.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8403")]
+        listen: std::net::SocketAddr,
+    },
     /// What was billed, paid and is left, to the unit.
     Statement(StatementArgs),
-    /// Check a receipt, step by step.
+    /// Check a receipt, step by step; or a proof of fraud.
     Verify {
-        /// The file `receipt` of a task's folder.
+        /// The file `receipt` of a task's folder, or a proof as an explorer gives it.
         receipt: PathBuf,
         /// Execute the task again here and compare.
         #[arg(long)]

@@ -4,6 +4,7 @@
 
 mod disputes;
 mod everyday;
+mod explorer;
 mod faults;
 mod guides;
 mod hostile;

@@ -3,7 +3,8 @@
 use ayni_core::{Accusation, Command, Core, JobState, Purpose};
 use ayni_types::{Amount, Dispute, Fault, JobId, Lease, NodeId, Outcome, TaskSpec, Verify};
 use ayni_wire::{
-    EvmSigner, Message, NodeKey, Signed, SignedHeader, TwoRoots, batch_hash, digest, verify_receipt,
+    EvmSigner, Message, NodeKey, Signed, SignedBatch, SignedHeader, TwoRoots, batch_hash, digest,
+    verify_receipt,
 };
 
 use crate::stage::{Stage, honest, job, outcome};
@@ -277,6 +278,26 @@ fn a_proof_of_two_roots_bans_everywhere_and_a_false_one_nowhere() {
     assert_eq!(bans, [ann.clone(), Vec::new(), ann.clone(), ann]);
     stage.restart(0);
     assert_eq!(stage.actors[0].core.bans().len(), 1);
+}
+
+#[test]
+fn who_is_sent_two_roots_keeps_the_proof_of_it() {
+    let mut stage = Stage::new(&[("ann", honest)]);
+    stage.command(0, submit(4, Verify::default()));
+    stage.pass(20_000);
+    let file = stage.actors[0].core.receipt(JOB, 0).expect("ann did it");
+    let mut header = file.header;
+    header.root.0[0] ^= 1;
+    let signer = EvmSigner::from_secret(&[2; 32]).expect("a scalar");
+    let signature = signer.sign(&batch_hash(&header));
+    let ann = stage.actors[1].id;
+    let second = SignedBatch { header, signature, receipts: Vec::new() };
+    stage.says(ann, 0, Message::Batch(second));
+    let proofs = stage.actors[0].core.proofs();
+    assert_eq!(proofs.iter().map(TwoRoots::culprit).collect::<Vec<_>>(), [Ok(ann)]);
+    assert_eq!((proofs[0].first.header, proofs[0].second.header), (file.header, header));
+    stage.restart(0);
+    assert_eq!(stage.actors[0].core.proofs(), proofs);
 }
 
 #[test]

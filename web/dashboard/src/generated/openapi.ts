@@ -524,6 +524,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/proofs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Proofs that a provider signed two roots for one batch, found here or shown by others. Each
+         *     stands alone.
+         */
+        get: operations["proofs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/proposals": {
         parameters: {
             query?: never;
@@ -745,7 +765,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Check a receipt: its form, digests, proof, signatures and price, one step after the other. */
+        /**
+         * Check a receipt: its form, digests, proof, signatures and price, one step after the other. Or
+         *     a proof that a provider signed two roots for one batch.
+         */
         post: operations["verify"];
         delete?: never;
         options?: never;
@@ -2074,6 +2097,40 @@ export interface components {
              * @default null
              */
             per_gigafuel: string | null;
+        };
+        /**
+         * @description A provider signed two roots for one batch of one lease. It proves itself: nobody needs to trust
+         *     who shows it.
+         */
+        ProofJson: {
+            /**
+             * Format: int64
+             * @description The batch's number in it.
+             */
+            batch: number;
+            /** @description One root. */
+            first_root: string;
+            /** @description The lease. */
+            lease: string;
+            /**
+             * @description The lease and both headers with their signatures, canonical, in base64: `POST /v1/verify`
+             *     takes the bytes.
+             */
+            proof: string;
+            /** @description Who signed both. */
+            provider: string;
+            /** @description The other. */
+            second_root: string;
+        };
+        /** @description Proofs of fraud that the node holds. */
+        ProofList: {
+            /** @description In the order in which they were found or shown. */
+            proofs: components["schemas"]["ProofJson"][];
+            /**
+             * Format: int32
+             * @description Version of this shape.
+             */
+            schema: number;
         };
         /** @description A proposal and how it stands. */
         ProposalJson: {
@@ -3783,6 +3840,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Joined"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    proofs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProofList"];
                 };
             };
             default: {

@@ -15,6 +15,7 @@ export type TaskJson = Schemas["TaskJson"];
 export type TaskState = Schemas["TaskState"];
 export type Evidence = Schemas["Evidence"];
 export type OfferJson = Schemas["OfferJson"];
+export type ProofJson = Schemas["ProofJson"];
 export type Peer = Schemas["Peer"];
 export type Why = Schemas["Why"];
 export type Doctor = Schemas["Doctor"];

@@ -546,6 +546,22 @@ export const strings = {
   "who_would": { en: "Who would run it", zh: "由谁运行" },
   "nobody_now": { en: "Nobody can take it now; it would wait.", zh: "目前无人可接，作业将等待。" },
   "submit": { en: "Submit", zh: "提交" },
+  // What the public explorer says and the dashboard does not.
+  "public.note": { en: "What is public of what one node knows: the market, proofs against providers, and of the chain the channels and disputes that the node is part of. It needs no login, and nothing can be changed here.", zh: "一个节点所知内容中公开的部分：市场、针对提供者的证明，以及链上该节点参与的通道与争议。无需登录，也不能更改任何内容。" },
+  "public.id_note": { en: "A provider by its id or how it ends, a channel by its 64 digits, a dispute by its number.", zh: "提供者按编号或其结尾，通道按 64 位数字，争议按号码查找。" },
+  "public.hint": { en: "Provider, channel or dispute, by id", zh: "按编号查找提供者、通道或争议" },
+  "public.no_offer": { en: "It offers nothing now.", zh: "目前没有报价。" },
+  "public.nothing_against": { en: "Nothing is known against it here.", zh: "此处没有针对它的记录。" },
+  "public.proof": { en: "Proof: two roots signed for one batch", zh: "证明：同一批次签了两个根" },
+  "public.roots": { en: "Roots", zh: "根" },
+  "public.check_proof": { en: "Check the proof", zh: "核对证明" },
+  "public.save_proof": { en: "Save the proof", zh: "保存证明" },
+  "public.payer": { en: "Payer", zh: "付款账户" },
+  "public.payee": { en: "Payee", zh: "收款账户" },
+  "public.requester": { en: "Requester", zh: "请求者" },
+  "public.receipt_note": { en: "Choose a receipt file, drop it on the page or paste it; a proof too. Digests, signatures and the price are checked. Nothing is executed or kept.", zh: "选择收据文件，或将其拖放、粘贴到页面；证明亦可。将核对摘要、签名和价格，不执行也不保存任何内容。" },
+  "public.too_large": { en: "more than {most} is not checked here", zh: "此处不核对超过 {most} 的文件" },
+  "public.not_text": { en: "what was pasted is no receipt in base64", zh: "粘贴的内容不是 base64 收据" },
 } satisfies Record<string, Text>;
 
 export type Key = keyof typeof strings;

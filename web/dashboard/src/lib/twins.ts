@@ -2,7 +2,7 @@
 export const commands: Record<string, string> = {
   "GET /healthz": "ayni status", "GET /readyz": "ayni status", "GET /openapi.json": "ayni man --openapi",
   "GET /v1/status": "ayni status", "GET /v1/id": "ayni id", "GET /v1/peers": "ayni peers", "POST /v1/peers": "ayni join TICKET",
-  "POST /v1/invites": "ayni invite", "GET /v1/offers": "ayni offers", "GET /v1/why": "ayni why", "GET /v1/doctor": "ayni doctor",
+  "POST /v1/invites": "ayni invite", "GET /v1/offers": "ayni offers", "GET /v1/proofs": "ayni explorer", "GET /v1/why": "ayni why", "GET /v1/doctor": "ayni doctor",
   "POST /v1/shutdown": "ayni stop", "POST /v1/blobs": "ayni run", "POST /v1/blobs/missing": "ayni run", "GET /v1/blobs/{digest}": "ayni job fetch ID -o out",
   "HEAD /v1/blobs/{digest}": "ayni job fetch ID -o out", "GET /v1/jobs": "ayni job list", "POST /v1/jobs": "ayni run", "GET /v1/jobs/{id}": "ayni job show ID",
   "GET /v1/jobs/{id}/tasks": "ayni job show ID --tasks", "POST /v1/jobs/{id}/tasks": "ayni run --watch DIR", "GET /v1/jobs/{id}/tasks/{index}": "ayni job show ID --task N",
