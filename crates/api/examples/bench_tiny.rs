@@ -115,7 +115,8 @@ async fn job(
         if began.elapsed() > PATIENCE {
             return Err(format!("after an hour: {job:?}").into());
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // A look at a job costs its node as much as the job has tasks.
+        tokio::time::sleep(Duration::from_micros(200_000 + 2 * u64::from(tasks))).await;
     };
     tell(&format!("about\t{repeat}\tends"))?;
     if job.counts.accepted != tasks {
