@@ -27,7 +27,7 @@ pub(crate) const TASKS_USUAL: u32 = 10_000;
 /// Jobs of each kind.
 const ROUNDS: usize = 5;
 /// Single tasks whose way is timed.
-const SAMPLES: u32 = 50;
+const SAMPLES: u32 = 20;
 /// The example of the API's crate that submits.
 const PROGRAM: &str = "bench_tiny";
 /// Unit of processor time in `/proc`, the same for every program on Linux.
@@ -39,10 +39,12 @@ pub(crate) struct Choice {
     tasks: Option<u32>,
     release: bool,
     alone: bool,
+    /// Nothing is built first.
+    built: bool,
 }
 
 impl Choice {
-    /// Reads `[TASKS] [--release] [--alone]`.
+    /// Reads `[TASKS] [--release] [--alone] [--built]`.
     ///
     /// # Errors
     /// When a word is another.
@@ -52,9 +54,10 @@ impl Choice {
             match *word {
                 "--release" => choice.release = true,
                 "--alone" => choice.alone = true,
+                "--built" => choice.built = true,
                 tasks => {
                     let tasks = tasks.parse().with_context(|| {
-                        format!("`{tasks}` is no number of tasks\nhint: bench tiny [TASKS] [--release] [--alone]")
+                        format!("`{tasks}` is no number of tasks\nhint: bench tiny [TASKS] [--release] [--alone] [--built]")
                     })?;
                     choice.tasks = Some(tasks);
                 }
@@ -70,12 +73,15 @@ pub(crate) fn run(choice: &Choice) -> Result<()> {
     if tasks == 0 {
         bail!("a job of 0 tasks\nhint: at least 1");
     }
-    say("building (the first time takes about 15 minutes on two cores)");
-    let mut build = cargo(&["build", "--locked", "--workspace", "--bins", "--example", PROGRAM]);
-    if choice.release {
-        build.arg("--release");
+    if !choice.built {
+        say("building (the first time takes about 15 minutes on two cores)");
+        let mut build =
+            cargo(&["build", "--locked", "--workspace", "--bins", "--example", PROGRAM]);
+        if choice.release {
+            build.arg("--release");
+        }
+        run_shown(&mut build)?;
     }
-    run_shown(&mut build)?;
     let profile = if choice.release { "release" } else { "debug" };
     let peers = if choice.alone { Vec::new() } else { peers()? };
     println!("machine: {}", machine());
