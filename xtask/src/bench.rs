@@ -1,15 +1,17 @@
 //! What this network's ways cost, measured here and now: metering, starting, idling.
 //!
 //! `compute` compares engines by processor time, `start` times a small task through real jails,
-//! `idle` watches a provider that has nothing to do, `giveback` one whose owner comes back. Figures are minimum and median, ratios are
+//! `idle` watches a provider that has nothing to do, `giveback` one whose owner comes back, `tiny` runs
+//! very many very small tasks. Figures are minimum and median, ratios are
 //! within one run, since the machine may be busy with other things. Everything is the dev profile's:
 //! guests are compiled by the engine itself and do not depend on it. Deliberately not here: other
-//! networks.
+//! networks, except where `tiny` runs as many tasks the ways that others do.
 
 mod compute;
 mod giveback;
 mod idle;
 mod start;
+mod tiny;
 
 use anyhow::{Result, bail};
 
@@ -17,6 +19,7 @@ use crate::command::{output, say};
 use crate::shell::{cargo, run as run_shown};
 
 pub(crate) use giveback::{TRIALS_USUAL, run as give_back};
+pub(crate) use tiny::{Choice as Tiny, run as tiny};
 
 /// Rounds when nobody says how many.
 pub(crate) const ROUNDS_USUAL: u32 = 11;

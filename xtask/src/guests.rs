@@ -40,7 +40,7 @@ const GUESTS: [Guests; 3] = [
     },
     Guests {
         folder: "bench/guests",
-        names: &["calls", "nbody", "sha256", "sieve", "sort"],
+        names: &["calls", "nbody", "sha256", "sieve", "sort", "tiny"],
         apart: false,
         exact: true,
     },

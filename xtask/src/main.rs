@@ -54,6 +54,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                                 go to a first verified result
   ops                           try what operators get: service, alert rules, container file
   bench giveback [TRIALS]       how soon a machine is its owner's again; a quarter of an hour
+  bench tiny [TASKS] [--release] [--alone] [--built]
+                                many tiny tasks here, on the network and by Ray, Dask and
+                                HyperQueue (--alone: without those; --built: as built before)
   bench run [ROUNDS]            what metering, starting and idling cost; some minutes
   corpus                        obtain programs that others wrote; print how each is run, as JSON
   corpus --run [--heavy] [--bin DIR] [NAME…]
@@ -134,6 +137,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["ops"] => ops::all()?,
         ["bench", "giveback"] => bench::give_back(bench::TRIALS_USUAL)?,
         ["bench", "giveback", trials] => bench::give_back(trials.parse()?)?,
+        ["bench", "tiny", choice @ ..] => bench::tiny(&bench::Tiny::parse(choice)?)?,
         ["bench", "run"] => bench::run(bench::ROUNDS_USUAL)?,
         ["bench", "run", rounds] => bench::run(rounds.parse()?)?,
         ["fuzz", choice @ ..] => fuzz::all(&fuzz::Choice::parse(choice)?)?,

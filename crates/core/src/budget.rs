@@ -202,7 +202,11 @@ impl Core {
         let paid = self.hires.values().any(|h| {
             h.provider() == provider && h.lease().price == *price && h.programs.contains(program)
         });
-        let need = worst.work.saturating_add(if paid { 0 } else { worst.code });
+        // As `affords_now`: who can't take what waits for an audit elsewhere is of no use while that
+        // uses up the rest, and would only stand in the way of somebody who can.
+        let first = if job.second.contains_key(&index) { 0 } else { job.second.len() as u128 };
+        let work = worst.work.saturating_mul(first.saturating_add(1));
+        let need = work.saturating_add(if paid { 0 } else { worst.code });
         let spent = job.spending.billed;
         if need > left {
             return Some((

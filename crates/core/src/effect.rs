@@ -144,6 +144,13 @@ pub enum FetchWhat {
     Inputs(Box<TaskSpec>),
     /// These, with their lengths if known.
     Blobs(Vec<(Digest, u64)>),
+    /// Outputs of which some came along: those are only to be kept.
+    Outputs {
+        /// Their bytes, checked against the outcome.
+        here: Vec<Vec<u8>>,
+        /// The others, with their lengths.
+        rest: Vec<(Digest, u64)>,
+    },
 }
 
 /// For whom a task is executed here.

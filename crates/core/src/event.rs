@@ -107,6 +107,8 @@ pub struct Ran {
     pub code_bytes: u64,
     /// Declared input and output bytes.
     pub data_bytes: u64,
+    /// Bytes of the outcome's blobs that are small enough to go along with it.
+    pub inline: Vec<Vec<u8>>,
 }
 
 /// Names a command so that its reply finds its asker.

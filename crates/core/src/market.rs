@@ -41,6 +41,46 @@ pub(crate) struct Hire {
     pub(crate) faults_in_row: u32,
     pub(crate) rest_until: Time,
     pub(crate) patience: Patience,
+    /// Assignments that the provider still works on.
+    pub(crate) undelivered: usize,
+    /// What its tasks cost.
+    pub(crate) pace: Pace,
+}
+
+/// How long tasks of a lease usually take a processor: partly what a provider says, so that it only
+/// decides how many it is given ahead, within the same bounds for all.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Pace {
+    seen: u32,
+    /// Sixteenths of a millisecond.
+    usual: u64,
+}
+
+impl Pace {
+    /// Outcomes before it counts.
+    const SEEN_MIN: u32 = 16;
+    /// Work that lies at a provider's slot, in milliseconds: longer than a message takes to come.
+    const AHEAD_MS: u64 = 32;
+
+    /// A task took so long.
+    pub(crate) fn took(&mut self, ms: u64) {
+        let ms = ms.clamp(1, 1 << 32);
+        self.usual = match self.seen {
+            0 => ms * 16,
+            _ => self.usual - self.usual / 16 + ms,
+        };
+        self.seen = self.seen.saturating_add(1);
+    }
+
+    /// Assignments per slot, if that many wait.
+    pub(crate) fn depth(&self, least: usize, slots: usize) -> usize {
+        let most = (limits::LEASE_WINDOW_MAX / slots.max(1)).max(least);
+        if self.seen < Self::SEEN_MIN {
+            return least;
+        }
+        let ahead = Self::AHEAD_MS / (self.usual / 16).max(1);
+        usize::try_from(ahead).unwrap_or(most).clamp(least, most)
+    }
 }
 
 /// Where a lease stands.
@@ -69,6 +109,8 @@ pub(crate) struct Work {
     pub(crate) leaf: Option<(u64, u32, Amount)>,
     /// Its job does not want it any more.
     pub(crate) abandoned: bool,
+    /// Assignments of its slot before it, when it was made.
+    pub(crate) ahead: u64,
 }
 
 /// An offer, checked.
@@ -103,7 +145,7 @@ pub(crate) type Obstacle = (String, String);
 /// Leases with one provider at once.
 const LEASES_PER_PROVIDER_MAX: usize = 4;
 /// Assignments in flight or waiting for their receipt under one lease.
-pub(crate) const WORK_PER_LEASE_MAX: usize = 256;
+pub(crate) const WORK_PER_LEASE_MAX: usize = 1_024;
 /// Queries without an answer that are remembered.
 const QUERIES_MAX: usize = 1_024;
 
@@ -114,11 +156,6 @@ impl Hire {
 
     pub(crate) fn lease(&self) -> &Lease {
         &self.full.lease
-    }
-
-    /// Assignments that the provider still works on.
-    pub(crate) fn undelivered(&self) -> usize {
-        self.work.values().filter(|w| w.delivered.is_none()).count()
     }
 }
 
@@ -454,6 +491,8 @@ impl Core {
                 faults_in_row: 0,
                 rest_until: Time(0),
                 patience: Patience::default(),
+                undelivered: 0,
+                pace: Pace::default(),
             },
         );
     }

@@ -16,6 +16,8 @@ use ayni_wire::{
     check_task, leaf_hash, merkle_root, outcome_digest, task_id,
 };
 
+use minicbor::bytes::ByteVec;
+
 use crate::config::ProviderConfig;
 use crate::core::{Core, FetchOwner};
 use crate::effect::{Effect, FetchId, FetchWhat, Purpose, RunId, SlotId};
@@ -76,10 +78,12 @@ pub(crate) struct Tenancy {
     pub(crate) full: FullLease,
     /// When it ends by our clock.
     until: Time,
-    slots: Vec<SlotId>,
-    free: Vec<SlotId>,
+    /// Runs that each slot has been given.
+    slots: BTreeMap<SlotId, usize>,
+    /// Runs in a row that took next to no time: the next ones are given to slots ahead.
+    quick: u32,
     pub(crate) work: BTreeMap<u64, TenantWork>,
-    /// Answers given, newest 128, so that a repeated assignment gets the same one.
+    /// Answers given, newest 512, so that a repeated assignment gets the same one.
     answered: BTreeMap<u64, Message>,
     due: Vec<Receipt>,
     flush_at: Option<Time>,
@@ -116,7 +120,7 @@ const ISSUED_WITHIN_MS: u64 = 3 * 3_600_000;
 /// Commitments of leases that are remembered.
 const COMMITMENTS_MAX: usize = 1_024;
 /// Answers kept per lease.
-const ANSWERS_KEPT: usize = 128;
+const ANSWERS_KEPT: usize = 512;
 /// Batches of past leases kept.
 const STALE_MAX: usize = 1_024;
 /// Signed batches without acknowledgement before a lease gets no more work.
@@ -125,6 +129,12 @@ const UNACKED_MAX: usize = 64;
 const TIMEOUT_MS_MAX: u64 = 7 * 86_400_000;
 /// Longest lease that is granted, in milliseconds: a day.
 const LEASE_MS_MAX: u64 = 86_400_000;
+/// A run that took no more processor time is a quick one, in milliseconds.
+const QUICK_MS: u64 = 2;
+/// So many of them in a row make it likely that the next is another.
+const QUICK_MIN: u32 = 16;
+/// Runs that one slot is given while they are quick.
+const RUNS_AHEAD_MAX: usize = 32;
 /// Output files of which an outcome surely fits in a message without measuring it.
 const FILES_SURE_TO_FIT: usize = 256;
 
@@ -203,6 +213,19 @@ impl Tenancy {
         let first: BTreeMap<Digest, u64> =
             running.rev().map(|(number, work)| (work.assign.task.program, *number)).collect();
         first.into_values()
+    }
+
+    /// Runs that can be given to slots now: one each, or several of tasks that take no time.
+    fn room(&self) -> usize {
+        let most = if self.quick >= QUICK_MIN { RUNS_AHEAD_MAX } else { 1 };
+        self.slots.values().map(|runs| most.saturating_sub(*runs)).sum()
+    }
+
+    /// The slot for the next run: the one with the least to do.
+    fn give(&mut self) -> Option<SlotId> {
+        let (slot, runs) = self.slots.iter_mut().min_by_key(|(slot, runs)| (**runs, **slot))?;
+        *runs += 1;
+        Some(*slot)
     }
 
     fn answer(&mut self, number: u64, message: Message) {
@@ -360,7 +383,8 @@ impl Core {
         let backing = self.back(&ask.body);
         let full =
             FullLease { lease: ask.body, requester: ask.signature, provider: signature, backing };
-        let slots: Vec<SlotId> = (0..full.lease.slots).map(|_| SlotId(self.fresh_id())).collect();
+        let slots: BTreeMap<SlotId, usize> =
+            (0..full.lease.slots).map(|_| (SlotId(self.fresh_id()), 0)).collect();
         self.commit(Record::LeaseGranted(full.clone()));
         self.send_gated(from, Message::LeaseGrant(full.clone()));
         if let Some(paid_by) = full.lease.paid_by {
@@ -376,8 +400,8 @@ impl Core {
             Tenancy {
                 full,
                 until,
-                free: slots.clone(),
                 slots,
+                quick: 0,
                 work: BTreeMap::new(),
                 answered: BTreeMap::new(),
                 due: Vec::new(),
@@ -602,7 +626,8 @@ impl Core {
         }
         let mut started = Vec::new();
         for (lease, tenancy) in &mut provider.tenancies {
-            if tenancy.free.is_empty() {
+            let room = tenancy.room();
+            if room == 0 {
                 continue;
             }
             let ready: Vec<u64> = tenancy
@@ -610,7 +635,7 @@ impl Core {
                 .iter()
                 .filter(|(_, w)| w.state == TenantState::Ready)
                 .map(|(n, _)| *n)
-                .take(tenancy.free.len())
+                .take(room)
                 .collect();
             for number in ready {
                 // Leases of one channel share its room, so one may take a little more than is left.
@@ -618,7 +643,7 @@ impl Core {
                     let Some(fewer) = left.checked_sub(1) else { break };
                     *left = fewer;
                 }
-                let Some(slot) = tenancy.free.pop() else { break };
+                let Some(slot) = tenancy.give() else { break };
                 started.push((*lease, number, slot));
             }
         }
@@ -663,9 +688,15 @@ impl Core {
         self.dirty = true;
         let Some(tenancy) = provider.tenancies.get_mut(&lease) else { return };
         let Some(work) = tenancy.work.get(&number) else { return };
-        if let TenantState::Running { slot, .. } = work.state {
-            tenancy.free.push(slot);
+        if let TenantState::Running { slot, .. } = work.state
+            && let Some(runs) = tenancy.slots.get_mut(&slot)
+        {
+            *runs = runs.saturating_sub(1);
         }
+        tenancy.quick = match &result {
+            Ok(ran) if ran.observed.cpu_ms <= QUICK_MS => tenancy.quick.saturating_add(1),
+            _ => 0,
+        };
         let ran = match result {
             Ok(ran) => ran,
             Err(fault) => return self.answer_fault(lease, number, fault),
@@ -676,6 +707,7 @@ impl Core {
             assignment,
             outcome: ran.outcome.clone(),
             observed: ran.observed,
+            inline: inline(ran.inline),
         });
         if many && ayni_wire::encode(&delivered).len() > limits::MESSAGE_BYTES_MAX - 1_024 {
             let detail = "the names of its output files do not fit in a message".to_owned();
@@ -858,7 +890,7 @@ impl Core {
                 self.effects.push_back(Effect::Send { to: requester, message });
             }
         }
-        for slot in tenancy.slots {
+        for slot in tenancy.slots.into_keys() {
             self.effects.push_back(Effect::CloseSlot(slot));
         }
         let until = tenancy.until.max(self.now.after_ms(self.config.tuning.lease_ms));
@@ -1199,4 +1231,10 @@ impl Core {
             provider.stale.remove(&(lease, batch));
         }
     }
+}
+
+/// What goes along with an outcome, within the limits.
+fn inline(blobs: Vec<Vec<u8>>) -> Vec<ByteVec> {
+    let small = blobs.into_iter().filter(|b| b.len() <= limits::INLINE_BLOB_BYTES_MAX);
+    small.take(limits::INLINE_BLOBS_MAX).map(ByteVec::from).collect()
 }

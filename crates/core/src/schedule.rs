@@ -40,7 +40,7 @@ impl Core {
     // --- leases ---
 
     fn fill_leases(&mut self) {
-        let mut open: BTreeMap<LeaseId, (NodeId, usize, usize)> = BTreeMap::new();
+        let mut open: BTreeMap<LeaseId, (NodeId, usize, usize, usize)> = BTreeMap::new();
         for (id, hire) in &self.hires {
             if hire.state == HireState::Active
                 && hire.down_since.is_none()
@@ -48,7 +48,9 @@ impl Core {
                 && hire.work.len() < WORK_PER_LEASE_MAX
             {
                 let slots = (hire.lease().slots as usize).max(1);
-                open.insert(*id, (hire.provider(), slots, hire.undelivered()));
+                let least = self.config.tuning.window_per_slot.max(1) as usize;
+                let depth = hire.pace.depth(least, slots);
+                open.insert(*id, (hire.provider(), slots, hire.undelivered, depth));
             }
         }
         if open.is_empty() {
@@ -57,17 +59,19 @@ impl Core {
         let waiting: usize =
             self.running.iter().filter_map(|j| self.jobs.get(j)).map(Job::waiting).sum();
         let slots: usize = open.values().map(|o| o.1).sum();
-        // A second assignment per slot hides the network; near the end it would only hoard.
-        let deep = waiting > slots * 2;
-        let factor = if deep { self.config.tuning.window_per_slot.max(1) as usize } else { 1 };
+        // A second assignment per slot hides the network, and many do where tasks are tiny; near the
+        // end they would only hoard.
+        let share = waiting / (slots * 2).max(1);
+        let least = self.config.tuning.window_per_slot.max(1) as usize;
+        let most = if waiting > slots * 2 { share.max(least) } else { 1 };
         loop {
             let next = open
                 .iter()
-                .filter(|(_, (_, slots, busy))| {
-                    *busy < (slots * factor).min(limits::LEASE_WINDOW_MAX)
+                .filter(|(_, (_, slots, busy, depth))| {
+                    *busy < (slots * depth.min(&most)).min(limits::LEASE_WINDOW_MAX)
                 })
-                .min_by_key(|(id, (_, slots, busy))| (busy * 1_000 / slots, **id))
-                .map(|(id, (provider, _, _))| (*id, *provider));
+                .min_by_key(|(id, (_, slots, busy, _))| (busy * 1_000 / slots, **id))
+                .map(|(id, (provider, ..))| (*id, *provider));
             let Some((lease, provider)) = next else { return };
             match self.pick(lease, provider) {
                 Some((job, index)) => {
@@ -131,6 +135,8 @@ impl Core {
         let (number, provider) = (hire.next_number, hire.provider());
         hire.next_number += 1;
         hire.busy = now;
+        let ahead = hire.undelivered / (hire.lease().slots as usize).max(1);
+        hire.undelivered += 1;
         hire.work.insert(
             number,
             Work {
@@ -146,6 +152,7 @@ impl Core {
                 fetched: false,
                 leaf: None,
                 abandoned: false,
+                ahead: ahead as u64,
             },
         );
         let place = Place::Lease { lease, number, provider };
@@ -167,6 +174,7 @@ impl Core {
             return;
         }
         let Some(work) = hire.work.remove(&id.number) else { return };
+        hire.undelivered -= 1;
         if work.abandoned
             && let Some(task) = self.jobs.get(&work.job).and_then(|j| j.task(work.index))
         {
@@ -373,7 +381,7 @@ impl Core {
     fn expire_assignments(&mut self) {
         let now = self.now;
         let margin = self.config.tuning.assignment_margin_ms;
-        let depth = u64::from(self.config.tuning.window_per_slot) + 1;
+        let window = u64::from(self.config.tuning.window_per_slot);
         let sign_ms = self.config.tuning.sign_ms;
         let program_ms = self.config.tuning.compile_ms_max;
         let mut unsigned = Vec::new();
@@ -382,6 +390,7 @@ impl Core {
             let uncounted = hire.patience.uncounted_ms(now, program_ms);
             for (number, work) in &hire.work {
                 let timeout = self.jobs.get(&work.job).map_or(0, |j| j.record.timeout_ms);
+                let depth = work.ahead.max(window) + 1;
                 let allowed = timeout.saturating_mul(depth).saturating_add(margin);
                 let compiled = uncounted.saturating_sub(work.uncounted_ms);
                 if work.delivered.is_some() && work.leaf.is_none() {
@@ -413,6 +422,7 @@ impl Core {
         let Some(hire) = self.hires.get_mut(&id.lease) else { return };
         let provider = hire.provider();
         let Some(work) = hire.work.remove(&id.number) else { return };
+        hire.undelivered -= usize::from(work.delivered.is_none());
         if work.leaf.is_none()
             && let Some(task) = self.jobs.get(&work.job).and_then(|j| j.task(work.index))
         {
@@ -487,8 +497,9 @@ impl Core {
         let mut over = Vec::new();
         for id in &self.running {
             let Some(job) = self.jobs.get(id) else { continue };
-            let voted =
-                job.queue.iter().filter(|i| job.task(**i).is_some_and(|t| !t.votes.is_empty()));
+            // Without a quorum nobody has voted: a look at all that wait would find nothing.
+            let queue = (job.record.verify.quorum > 1).then_some(&job.queue).into_iter().flatten();
+            let voted = queue.filter(|i| job.task(**i).is_some_and(|t| !t.votes.is_empty()));
             for index in job.retry.iter().chain(voted).take(LOOK_MAX * 4) {
                 let Some(task) = job.task(*index) else { continue };
                 if !task.live.is_empty() {
@@ -562,7 +573,7 @@ impl Core {
                 hire.state == HireState::Active
                     && hire.down_since.is_none()
                     && hire.rest_until <= now
-                    && hire.undelivered() < hire.lease().slots as usize
+                    && hire.undelivered < hire.lease().slots as usize
                     && hire.work.len() < WORK_PER_LEASE_MAX
                     && self.job_may_use(job, hire.provider())
                     && self.fits(job, index, **lease, hire.provider())

@@ -11,6 +11,8 @@ use ayni_types::{
 };
 use ayni_wire::{Delivered, Message, SignedBatch, TwoRoots, batch_hash, leaf_hash, merkle_root};
 
+use minicbor::bytes::ByteVec;
+
 use crate::core::{Core, FetchOwner};
 use crate::effect::{Effect, FetchId, FetchWhat, NoticeKind};
 use crate::event::FetchFailure;
@@ -50,6 +52,11 @@ impl Core {
         }
         let digest = digest_of(&delivered.outcome);
         let blobs = blobs_of(&delivered.outcome);
+        hire.undelivered -= 1;
+        // Processor time, not the clock: a starved machine works off many in one go.
+        let fuel_per_ms = hire.full.lease.fuel_per_second / 1_000;
+        let by_fuel = delivered.outcome.fuel.0 / fuel_per_ms.max(1);
+        hire.pace.took(delivered.observed.cpu_ms.max(by_fuel));
         work.delivered = Some(Box::new((delivered.outcome, digest)));
         work.delivered_at = now;
         hire.faults_in_row = 0;
@@ -77,12 +84,18 @@ impl Core {
                 });
             }
             self.notice(Some(id), NoticeKind::Delivered { index, provider: Some(from) });
-            self.fetch_output(lease, number, blobs);
+            self.fetch_output(lease, number, blobs, delivered.inline);
         }
         self.dirty = true;
     }
 
-    fn fetch_output(&mut self, lease: LeaseId, number: u64, blobs: Vec<BlobRef>) {
+    fn fetch_output(
+        &mut self,
+        lease: LeaseId,
+        number: u64,
+        blobs: Vec<BlobRef>,
+        inline: Vec<ByteVec>,
+    ) {
         let fetch = FetchId(self.fresh_id());
         let Some(hire) = self.hires.get_mut(&lease) else { return };
         let provider = hire.provider();
@@ -93,7 +106,7 @@ impl Core {
         self.fetches.insert(fetch, FetchOwner::Output(lease, number));
         self.effects.push_back(Effect::Fetch {
             id: fetch,
-            what: FetchWhat::Blobs(blobs.into_iter().map(|b| (b.digest, b.size)).collect()),
+            what: wanted(blobs, inline),
             from: vec![provider],
         });
     }
@@ -168,7 +181,7 @@ impl Core {
             }
         }
         for (lease, number, blobs) in due {
-            self.fetch_output(lease, number, blobs);
+            self.fetch_output(lease, number, blobs, Vec::new());
         }
     }
 
@@ -516,6 +529,22 @@ fn outcome_fault(task: &TaskSpec, outcome: &Outcome) -> Option<String> {
     }
     let unsorted = outcome.files.windows(2).any(|p| p[0].path >= p[1].path);
     unsorted.then(|| "files out of order".to_owned())
+}
+
+/// What is to be fetched of an outcome's blobs when some came with it.
+fn wanted(mut blobs: Vec<BlobRef>, inline: Vec<ByteVec>) -> FetchWhat {
+    let mut here = Vec::new();
+    for bytes in inline.into_iter().map(Vec::from).take(limits::INLINE_BLOBS_MAX) {
+        let blob = BlobRef { digest: ayni_wire::digest(&bytes), size: bytes.len() as u64 };
+        if bytes.len() <= limits::INLINE_BLOB_BYTES_MAX
+            && let Some(at) = blobs.iter().position(|b| *b == blob)
+        {
+            blobs.remove(at);
+            here.push(bytes);
+        }
+    }
+    let rest = blobs.into_iter().map(|b| (b.digest, b.size)).collect();
+    if here.is_empty() { FetchWhat::Blobs(rest) } else { FetchWhat::Outputs { here, rest } }
 }
 
 /// Every blob of an outcome, once.

@@ -4,8 +4,8 @@
 //! for people, pages (the faces make those).
 
 use ayni_types::{
-    Amount, Digest, Fuel, JobId, LeaseId, NodeAddr, NodeId, Offer, Outcome, Price, Roles, TaskId,
-    Time, Verify,
+    Amount, Digest, Fuel, JobId, LeaseId, NodeAddr, NodeId, Observed, Offer, Outcome, Price, Roles,
+    TaskId, Time, Verify,
 };
 use ayni_wire::ReceiptFile;
 
@@ -468,6 +468,22 @@ impl Core {
         self.receipt_file((*task.spec).clone(), accepted.outcome.clone(), accepted.receipt?)
     }
 
+    /// What was seen while an accepted task ran; not verified.
+    #[must_use]
+    pub fn observed(&self, id: JobId, index: u32) -> Option<Observed> {
+        let job = self.jobs.get(&id)?;
+        let task = job.task(job.leader(index))?;
+        let at = task.accepted.as_ref().filter(|_| task.durable)?.receipt?;
+        let batch = self.batches.get(&(at.lease, at.batch))?;
+        Some(batch.receipts.get(at.leaf as usize)?.observed)
+    }
+
+    /// How many tasks a job has, if it is known.
+    #[must_use]
+    pub fn tasks_of(&self, id: JobId) -> Option<u32> {
+        self.jobs.get(&id).map(|job| count(job.tasks.len()))
+    }
+
     /// What was found against providers in a job.
     #[must_use]
     pub fn evidence(&self, id: JobId) -> Vec<Evidence> {
@@ -508,7 +524,7 @@ impl Core {
                     HireState::Ending => "ending",
                 },
                 slots: terms.slots,
-                in_flight: count(hire.undelivered()),
+                in_flight: count(hire.undelivered),
                 price: terms.price,
                 issued: terms.issued,
                 expires: terms.expires,

@@ -509,16 +509,16 @@ impl Backend for NodeBackend {
         let count = filter.count.unwrap_or(100);
         let (rows, next) = self
             .look(move |core| {
-                let view = core.job(job)?;
+                let tasks = core.tasks_of(job)?;
                 let evidence = core.evidence(job);
                 let (mut rows, mut at) = (Vec::new(), filter.from);
                 // A filter that fits few tasks must not make one look too long.
                 let looked_max = at.saturating_add(20_000);
-                while at < view.counts.tasks && at < looked_max && rows.len() < count as usize {
+                while at < tasks && at < looked_max && rows.len() < count as usize {
                     let Some(task) = core.task(job, at) else { break };
-                    let receipt = if task.receipt { core.receipt(job, at) } else { None };
+                    let observed = if task.receipt { core.observed(job, at) } else { None };
                     let replaced = convert::is_replaced(&task, &evidence);
-                    let mut row = convert::task_row(&task, receipt.as_ref(), replaced);
+                    let mut row = convert::task_row(&task, observed, replaced);
                     if filter.spec {
                         row.spec = core.task_spec(job, at).map(|spec| TaskJson::from(&spec));
                     }
@@ -527,7 +527,7 @@ impl Backend for NodeBackend {
                     }
                     at += 1;
                 }
-                Some((rows, (at < view.counts.tasks).then_some(at)))
+                Some((rows, (at < tasks).then_some(at)))
             })
             .await?
             .ok_or_else(|| unknown_job(job))?;
@@ -552,7 +552,7 @@ impl Backend for NodeBackend {
         let replaced = convert::is_replaced(&task, &evidence);
         Ok(TaskDetail {
             schema: Schema,
-            row: convert::task_row(&task, receipt.as_ref(), replaced),
+            row: convert::task_row(&task, receipt.as_ref().map(|r| r.receipt.observed), replaced),
             spec: TaskJson::from(&spec),
             faults: convert::faults(&task),
         })

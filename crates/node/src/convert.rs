@@ -9,7 +9,7 @@ use ayni_api::json::{
 };
 use ayni_core as core;
 use ayni_court::{Call, Verdict};
-use ayni_types::{Account, Fault, Fuel, NodeId, Price, Verify};
+use ayni_types::{Account, Fault, Fuel, NodeId, Observed, Price, Verify};
 use ayni_wire::{ReceiptFile, TwoRoots, encode, outcome_digest};
 
 use crate::bank::Staked;
@@ -139,7 +139,7 @@ fn task_state(state: core::TaskState) -> TaskState {
 
 pub(crate) fn task_row(
     task: &core::TaskView,
-    receipt: Option<&ReceiptFile>,
+    observed: Option<Observed>,
     replaced: bool,
 ) -> TaskRow {
     let verification = match task.verification {
@@ -170,7 +170,7 @@ pub(crate) fn task_row(
         verification,
         confidence_ppm: task.confidence,
         price: task.outcome.as_ref().map(|_| Text(task.price.0)),
-        observed: receipt.map(|file| ObservedJson::from(file.receipt.observed)),
+        observed: observed.map(ObservedJson::from),
         held: task.held,
         receipt: task.receipt,
         error,

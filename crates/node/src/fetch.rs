@@ -42,7 +42,23 @@ impl Fetcher {
                 self.all(Area::Kept, wanted.collect(), &from).await
             }
             FetchWhat::Inputs(task) => self.inputs(&task, &from).await,
+            FetchWhat::Outputs { here, rest } => {
+                let blobs = self.blobs.clone();
+                let keep = move || {
+                    let bytes: Vec<&[u8]> = here.iter().map(Vec::as_slice).collect();
+                    blobs.add_small(&bytes).and_then(|_| blobs.sync_small()).map_err(failure)
+                };
+                let kept = tokio::task::spawn_blocking(keep).await;
+                kept.map_err(|error| FetchFailure::Unavailable(error.to_string()))??;
+                let rest = rest.into_iter().map(|(digest, size)| (digest, Some(size)));
+                self.all(Area::Kept, rest.collect(), &from).await
+            }
         }
+    }
+
+    /// Whether a task reads nothing but a program that is held here.
+    pub(crate) fn holds_all(&self, task: &TaskSpec) -> bool {
+        task.stdin.is_none() && task.mounts.is_empty() && self.blobs.size(&task.program).is_some()
     }
 
     /// Fetches what is missing until nothing is: first what the task names, then what its trees
@@ -109,7 +125,7 @@ impl Fetcher {
         let _alone = lock.lock().await;
         let held = match area {
             Area::Kept => self.blobs.keep(&digest).map_err(failure)?,
-            Area::Cache => self.blobs.file(&digest).is_some(),
+            Area::Cache => self.blobs.size(&digest).is_some(),
         };
         if held {
             return Ok(());
@@ -134,7 +150,7 @@ impl Fetcher {
     }
 }
 
-fn failure(error: StoreError) -> FetchFailure {
+pub(crate) fn failure(error: StoreError) -> FetchFailure {
     match error {
         StoreError::Full { .. } => FetchFailure::DiskFull(error.to_string()),
         other => FetchFailure::Unavailable(other.to_string()),
@@ -149,8 +165,7 @@ struct Sink {
 
 impl BlobSink for Sink {
     fn held(&self, digest: &Digest) -> Option<u64> {
-        let meta = std::fs::metadata(self.blobs.file(digest)?).ok()?;
-        Some(meta.len())
+        self.blobs.size(digest)
     }
 
     fn put(&self, _digest: &Digest, bytes: &[u8]) -> io::Result<()> {

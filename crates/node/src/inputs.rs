@@ -42,7 +42,7 @@ const TREE_BYTES_MAX: u64 = 16 << 20;
 pub(crate) fn read_tree(blobs: &Blobs, digest: &Digest) -> Result<Tree, InputsError> {
     let bad = |why: String| InputsError::BadTree(*digest, why);
     let Some(bytes) = blobs.read(digest, TREE_BYTES_MAX)? else {
-        return Err(if blobs.file(digest).is_none() {
+        return Err(if blobs.size(digest).is_none() {
             InputsError::Missing(vec![*digest])
         } else {
             bad(format!("it is longer than {TREE_BYTES_MAX} bytes"))
@@ -57,9 +57,9 @@ pub(crate) fn read_tree(blobs: &Blobs, digest: &Digest) -> Result<Tree, InputsEr
 pub(crate) fn inputs(blobs: &Blobs, task: &TaskSpec) -> Result<Inputs, InputsError> {
     let mut missing = Vec::new();
     let mut size = |digest: &Digest| -> Result<u64, StoreError> {
-        match blobs.file(digest).map(std::fs::metadata) {
-            Some(Ok(meta)) => Ok(meta.len()),
-            _ => {
+        match blobs.size(digest) {
+            Some(bytes) => Ok(bytes),
+            None => {
                 missing.push(*digest);
                 Ok(0)
             }
@@ -72,10 +72,10 @@ pub(crate) fn inputs(blobs: &Blobs, task: &TaskSpec) -> Result<Inputs, InputsErr
     }
     for mount in &task.mounts {
         data.insert(mount.blob, size(&mount.blob)?);
-        if mount.kind == MountKind::Tree && blobs.file(&mount.blob).is_some() {
+        if mount.kind == MountKind::Tree && blobs.size(&mount.blob).is_some() {
             for entry in read_tree(blobs, &mount.blob)?.entries {
                 let bytes = size(&entry.blob)?;
-                if bytes != entry.size && blobs.file(&entry.blob).is_some() {
+                if bytes != entry.size && blobs.size(&entry.blob).is_some() {
                     let why = format!("`{}` has {bytes} bytes, not {}", entry.path, entry.size);
                     return Err(InputsError::BadTree(mount.blob, why));
                 }
@@ -104,8 +104,7 @@ pub(crate) fn sizes(
 ) -> Result<Vec<BlobRef>, StoreError> {
     let mut sizes: BTreeMap<Digest, u64> = BTreeMap::new();
     for (digest, kind) in read {
-        let Some(Ok(found)) = blobs.file(digest).map(std::fs::metadata) else { continue };
-        let mut size = found.len();
+        let Some(mut size) = blobs.size(digest) else { continue };
         if *kind == MountKind::Tree {
             size = match read_tree(blobs, digest) {
                 Ok(tree) => tree.entries.iter().fold(size, |sum, e| sum.saturating_add(e.size)),

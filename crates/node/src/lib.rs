@@ -21,6 +21,7 @@ mod doctor;
 mod fetch;
 pub mod gov;
 mod inputs;
+mod keep;
 mod ledger;
 mod memory;
 mod news;

@@ -9,7 +9,7 @@ use std::sync::mpsc as journal_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ayni_core::{Command, CommandError, CommandId, Core, Effect, Event, FetchId, Reply};
+use ayni_core::{Command, CommandError, CommandId, Core, Effect, Event, FetchId, FetchWhat, Reply};
 use ayni_net::Net;
 use ayni_types::Time;
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 use crate::bank::BankHandle;
 use crate::cheat::Cheat;
 use crate::fetch::Fetcher;
+use crate::keep::Came;
 use crate::news::News;
 use crate::persist::Batch;
 use crate::work::Work;
@@ -107,6 +108,7 @@ pub(crate) struct Pump {
     pub(crate) net: Arc<Net>,
     pub(crate) journal: journal_channel::Sender<Batch>,
     pub(crate) fetcher: Arc<Fetcher>,
+    pub(crate) outputs: journal_channel::Sender<Came>,
     pub(crate) work: Work,
     pub(crate) cheat: Option<Arc<Cheat>>,
     pub(crate) bank: Option<BankHandle>,
@@ -185,6 +187,19 @@ impl Pump {
                 Effect::Persist { sequence, records } => {
                     // The thread ends only with the pump.
                     let _ = self.journal.send((sequence, records));
+                }
+                // Nothing to fetch for a tiny task: what it reads is here, what it gave came along.
+                Effect::Fetch { id, what: FetchWhat::Inputs(task), .. }
+                    if self.fetcher.holds_all(&task) =>
+                {
+                    let fetched = Event::Fetched { fetch: id, result: Ok(()) };
+                    self.core.handle(self.clock.now(), fetched);
+                }
+                Effect::Fetch { id, what: FetchWhat::Outputs { here, rest }, .. }
+                    if rest.is_empty() =>
+                {
+                    // The thread ends only with the pump.
+                    let _ = self.outputs.send((id, here));
                 }
                 Effect::Fetch { id, what, from } => {
                     let (fetcher, handle) = (self.fetcher.clone(), self.handle.clone());

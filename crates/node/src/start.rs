@@ -24,6 +24,7 @@ use crate::cheat::Cheat;
 use crate::config::{Config, Machine};
 use crate::court::Bench;
 use crate::fetch::{Fetcher, Host};
+use crate::keep;
 use crate::memory::Memory;
 use crate::news::News;
 use crate::owner::limits::Limits;
@@ -264,6 +265,7 @@ impl Node {
             net: net.clone(),
             journal: journal_sender,
             fetcher,
+            outputs: keep::start(blobs.clone(), handle.clone()).map_err(StoreError::from)?,
             work: Work::new(shop.clone(), handle.clone()),
             cheat,
             bank: handle_of(&bank).cloned(),

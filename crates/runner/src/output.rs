@@ -5,10 +5,13 @@ use std::io::{self, BufWriter, Write};
 use std::os::fd::OwnedFd;
 
 use ayni_types::{Fault, FaultKind};
-use ayni_wire::runner::{FileSection, Reply, RunReport, Section};
+use ayni_wire::runner::{FileSection, Reply, RunReport, SMALL_BYTES_MAX, Section};
 
 use crate::run::Finished;
 use crate::stop::fault;
+
+/// Output files of a task whose outputs travel in a packet.
+const SMALL_FILES_MAX: usize = 64;
 
 /// Writes all sections and, behind them, the report.
 ///
@@ -23,9 +26,40 @@ pub fn write(finished: &Finished, output: OwnedFd) -> Result<Reply, Fault> {
     })
 }
 
-fn write_all(finished: &Finished, output: File) -> io::Result<Reply> {
-    let mut writer = Sections { to: BufWriter::new(output), offset: 0 };
-    let mut report = RunReport {
+/// A task's outputs and report in one packet, or the word that they do not fit.
+#[must_use]
+pub fn small(finished: &Finished) -> Reply {
+    let mut report = report_of(finished);
+    let mut bytes = Vec::new();
+    if let Some(host) = &finished.host {
+        let mut fits = true;
+        let mut put = |part: &[u8]| {
+            let section = Section { offset: bytes.len() as u64, bytes: part.len() as u64 };
+            fits = fits && bytes.len() + part.len() <= SMALL_BYTES_MAX;
+            if fits {
+                bytes.extend_from_slice(part);
+            }
+            section
+        };
+        report.stdout = put(&host.stdout);
+        report.stderr = put(&host.stderr);
+        let mut names = 0;
+        for (path, content) in host.vfs.outputs() {
+            names += path.len();
+            report.files.push(FileSection { path, section: put(content) });
+            if names > SMALL_BYTES_MAX || report.files.len() > SMALL_FILES_MAX {
+                return Reply::TooLarge;
+            }
+        }
+        if !fits {
+            return Reply::TooLarge;
+        }
+    }
+    Reply::Small { report, bytes }
+}
+
+fn report_of(finished: &Finished) -> RunReport {
+    RunReport {
         end: finished.end,
         fuel: finished.fuel,
         stdout: Section::default(),
@@ -33,7 +67,12 @@ fn write_all(finished: &Finished, output: File) -> io::Result<Reply> {
         files: Vec::new(),
         cpu_ms: finished.cpu_ms,
         state: finished.state,
-    };
+    }
+}
+
+fn write_all(finished: &Finished, output: File) -> io::Result<Reply> {
+    let mut writer = Sections { to: BufWriter::new(output), offset: 0 };
+    let mut report = report_of(finished);
     if let Some(host) = &finished.host {
         report.stdout = writer.put(&host.stdout)?;
         report.stderr = writer.put(&host.stderr)?;

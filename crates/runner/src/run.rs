@@ -1,7 +1,7 @@
 //! One task, from a fresh store to its end.
 //!
-//! The guest runs on a thread of its own with a stack so large that the metered limit is always
-//! reached first. Deliberately not here: how the outcome travels (in `output`).
+//! The guest runs on a thread with a stack so large that the metered limit is always reached first:
+//! the runner's only one, unless the task asks for more than the usual limit. Deliberately not here: how the outcome travels (in `output`).
 
 mod function;
 mod limiter;
@@ -11,10 +11,10 @@ mod witness;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use ayni_types::{Digest, End, Exhausted, Fault, FaultKind, Fuel, TaskSpec, TrapCode};
+use ayni_types::{Digest, End, Exhausted, Fault, FaultKind, Fuel, Limits, TaskSpec, TrapCode};
 use ayni_wire::runner::RunOrder;
 use wasmtime::component::{self, Component, ResourceTable};
-use wasmtime::{Linker, Memory, Store, Trap};
+use wasmtime::{InstancePre, Memory, Store, Trap};
 
 use crate::contract;
 use crate::cpu::thread_cpu_ns;
@@ -23,7 +23,7 @@ use crate::host::Host;
 use crate::normalise::{
     COMPONENT_FUEL_IMPORT, COMPONENT_LEFT_EXPORT, COMPONENT_STACK_IMPORT, START_EXPORT,
 };
-use crate::preview1::{self, Fds};
+use crate::preview1::Fds;
 use crate::preview2;
 use crate::socket::Socket;
 use crate::stop::{Stop, fault};
@@ -74,22 +74,73 @@ pub fn run(
     loaded: &mut Loaded,
     socket: &Arc<Socket>,
 ) -> Result<Finished, Fault> {
+    check(order)?;
     let task = &order.task;
-    ayni_wire::check_task(task)
-        .map_err(|e| fault(FaultKind::InvalidProgram, format!("the task is not valid: {e}")))?;
-    let stack_bytes = task.limits.stack_bytes;
-    let program = loaded.program(task.program, order.how, stack_bytes, artefact)?;
-    let native = native_stack_bytes(stack_bytes)
+    let program = loaded.program(task.program, order.how, task.limits.stack_bytes, artefact)?;
+    on_stack(order, program, socket)
+}
+
+/// Runs one more task of the program that was run last: one without inputs.
+///
+/// # Errors
+/// As [`run`]; also when it is another program, or has inputs.
+pub fn next(order: &RunOrder, loaded: &Loaded, socket: &Arc<Socket>) -> Result<Finished, Fault> {
+    check(order)?;
+    let task = &order.task;
+    if task.stdin.is_some() || !task.mounts.is_empty() {
+        return Err(fault(FaultKind::Internal, "a task with inputs comes with descriptors"));
+    }
+    let program = loaded.last(task.program, order.how, task.limits.stack_bytes)?;
+    on_stack(order, program, socket)
+}
+
+fn check(order: &RunOrder) -> Result<(), Fault> {
+    ayni_wire::check_task(&order.task)
+        .map_err(|e| fault(FaultKind::InvalidProgram, format!("the task is not valid: {e}")))
+}
+
+/// Runs a guest where the metered limit of its stack is reached first: on this thread if
+/// [`with_large_stack`] made it large enough, else on one of its own.
+fn on_stack(order: &RunOrder, program: &Program, socket: &Arc<Socket>) -> Result<Finished, Fault> {
+    let task = &order.task;
+    let native = native_stack_bytes(task.limits.stack_bytes)
         .map_err(|e| fault(FaultKind::OutOfMemory, format!("{e:#}")))?;
+    let panicked = |_| Err(fault(FaultKind::Internal, "the runner's own code panicked"));
+    let here = || run_here(task, program, Arc::clone(socket), order.witness);
+    if native <= ROOM.get() {
+        return std::panic::catch_unwind(std::panic::AssertUnwindSafe(here))
+            .unwrap_or_else(panicked);
+    }
     let thread =
         std::thread::Builder::new().name("guest".to_owned()).stack_size(native + HOST_STACK_BYTES);
     std::thread::scope(|scope| {
         let guest = thread
-            .spawn_scoped(scope, || run_here(task, program, Arc::clone(socket), order.witness))
+            .spawn_scoped(scope, here)
             .map_err(|e| fault(FaultKind::OutOfMemory, format!("no thread for the guest: {e}")))?;
-        guest
-            .join()
-            .unwrap_or_else(|_| Err(fault(FaultKind::Internal, "the runner's own code panicked")))
+        guest.join().unwrap_or_else(panicked)
+    })
+}
+
+thread_local! {
+    /// Native stack that guests may use on this thread, in bytes.
+    static ROOM: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Calls `work` on a thread with so much stack that guests with the usual limit run on it, without a
+/// thread each.
+///
+/// # Errors
+/// When this machine can't have such a thread.
+pub fn with_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> std::io::Result<T> {
+    let room = native_stack_bytes(Limits::default().stack_bytes).map_err(std::io::Error::other)?;
+    let thread = std::thread::Builder::new().name("serve".to_owned());
+    std::thread::scope(|scope| {
+        let all = move || {
+            ROOM.set(room);
+            work()
+        };
+        let serving = thread.stack_size(room + HOST_STACK_BYTES).spawn_scoped(scope, all)?;
+        serving.join().map_err(|_| std::io::Error::other("the runner's own code panicked"))
     })
 }
 
@@ -117,7 +168,7 @@ fn run_here(
     let mut store = Store::new(program.engine(), state);
     store.limiter(|state| &mut state.limiter);
     let ran = match program {
-        Program::Module(_, module) => run_module(&mut store, module, task),
+        Program::Module(_, linked) => run_module(&mut store, linked, task),
         Program::Component(_, component) => run_component(&mut store, component, task),
     };
     let limit = task.limits.fuel.0;
@@ -145,8 +196,8 @@ struct Ran {
     used: u64,
 }
 
-fn run_module(store: &mut Store<State>, module: &wasmtime::Module, task: &TaskSpec) -> Ran {
-    let result = call_module(store, module, task);
+fn run_module(store: &mut Store<State>, linked: &InstancePre<State>, task: &TaskSpec) -> Ran {
+    let result = call_module(store, linked, task);
     let limit = task.limits.fuel.0;
     match store.data().meter {
         Some(meter) => {
@@ -161,12 +212,10 @@ fn run_module(store: &mut Store<State>, module: &wasmtime::Module, task: &TaskSp
 
 fn call_module(
     store: &mut Store<State>,
-    module: &wasmtime::Module,
+    linked: &InstancePre<State>,
     task: &TaskSpec,
 ) -> wasmtime::Result<()> {
-    let mut linker = Linker::new(store.engine());
-    preview1::link(&mut linker)?;
-    let instance = linker.instantiate(&mut *store, module)?;
+    let instance = linked.instantiate(&mut *store)?;
     let meter = Meter::of(&instance, &mut *store)
         .ok_or_else(|| wasmtime::format_err!("the artefact has no counters"))?;
     store.data_mut().meter = Some(meter);

@@ -12,7 +12,7 @@ use ayni_wire::runner::{CompileHow, Reply, Request, RunOrder};
 use crate::check::check;
 use crate::compile::{CompileError, compile};
 use crate::mapped::Mapped;
-use crate::run::{Loaded, run};
+use crate::run::{Loaded, next, run, with_large_stack};
 use crate::socket::Socket;
 use crate::stop::fault;
 
@@ -38,6 +38,10 @@ const WASMTIME_VERSION: &str = "48";
 /// # Errors
 /// When the daemon breaks the protocol or the socket fails.
 pub fn serve(socket: Socket) -> io::Result<()> {
+    with_large_stack(|| answer_all(socket))?
+}
+
+fn answer_all(socket: Socket) -> io::Result<()> {
     let socket = Arc::new(socket);
     let mut loaded = Loaded::default();
     socket.send(&Reply::Ready { version: version() })?;
@@ -49,6 +53,9 @@ pub fn serve(socket: Socket) -> io::Result<()> {
             }
             (Request::Run, [Some(order), Some(artefact), Some(output)]) => {
                 answer_run(&order, artefact, output, &mut loaded, &socket)
+            }
+            (Request::Next(order), [None, None, None]) => {
+                next(&order, &loaded, &socket).map(|finished| crate::output::small(&finished))
             }
             (request, _) => {
                 return Err(io::Error::other(format!(

@@ -25,6 +25,6 @@ mod warden;
 
 pub use cache::{ArtefactCache, ArtefactKey, CacheError, processor};
 pub use config::{SandboxConfig, SlotLimits};
-pub use report::{RunResult, SectionReader};
+pub use report::{RunResult, SectionReader, SmallResult};
 pub use sandbox::{Artefact, Compiled, Sandbox, SandboxError, WallReport};
-pub use slot::{BlobSource, Slot, SlotControl};
+pub use slot::{AHEAD_MAX, Ahead, BlobSource, Slot, SlotControl};

@@ -43,6 +43,47 @@ impl RunResult {
     }
 }
 
+/// What a run yields whose outputs are few: they are here.
+#[derive(Debug)]
+pub struct SmallResult {
+    /// How it ended.
+    pub end: End,
+    /// Fuel used, at most the task's limit.
+    pub fuel: Fuel,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+    /// Output files, sorted by path, none inside another.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// What was seen; not verified.
+    pub observed: Observed,
+}
+
+/// Checks a report that came with its outputs, and takes them apart.
+pub(crate) fn small(
+    report: RunReport,
+    bytes: &[u8],
+    task: &TaskSpec,
+    observed: Observed,
+) -> Result<SmallResult, ReportError> {
+    check(&report, bytes.len() as u64, task)?;
+    let part = |section: Section| {
+        // Checked to lie within.
+        let from = usize::try_from(section.offset).unwrap_or(usize::MAX);
+        let length = usize::try_from(section.bytes).unwrap_or(usize::MAX);
+        bytes.get(from..).and_then(|rest| rest.get(..length)).unwrap_or_default().to_vec()
+    };
+    Ok(SmallResult {
+        end: report.end,
+        fuel: report.fuel,
+        stdout: part(report.stdout),
+        stderr: part(report.stderr),
+        files: report.files.into_iter().map(|f| (f.path, part(f.section))).collect(),
+        observed,
+    })
+}
+
 /// Reads a range of the output; an end before its stated length is an error.
 #[derive(Debug)]
 pub struct SectionReader<'a> {

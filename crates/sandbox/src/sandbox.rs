@@ -537,6 +537,8 @@ pub(crate) fn unexpected(reply: &Reply) -> Fault {
         Reply::NeedBlob { .. } => "NeedBlob",
         Reply::Done { .. } => "Done",
         Reply::Faulted(_) => "Faulted",
+        Reply::Small { .. } => "Small",
+        Reply::TooLarge => "TooLarge",
     };
     fault(FaultKind::RunnerCrashed, &format!("the runner answered out of turn with {name}"))
 }

@@ -11,14 +11,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ayni_types::{Digest, Fault, FaultKind, Observed};
-use ayni_wire::runner::{Reply, Request, RunOrder};
+use ayni_types::{Digest, Fault, FaultKind, Observed, TaskSpec};
+use ayni_wire::runner::{CompileHow, Reply, Request, RunOrder, SMALL_BYTES_MAX};
 use rustix::fs::{MemfdFlags, SealFlags};
 
 use crate::channel::ChannelError;
 use crate::config::{BLOB_ASKS_MAX, SlotLimits};
 use crate::order::Command;
-use crate::report::{self, RunResult};
+use crate::report::{self, RunResult, SmallResult};
 use crate::sandbox::{Artefact, Inner, OpenJail, disk_fault, ms, rewind, runner_fault, unexpected};
 use crate::warden::{JailControl, fault};
 
@@ -51,6 +51,31 @@ pub struct Slot {
     /// again, so a file that nobody reads any more is used again rather than joined by another.
     outputs: Vec<Arc<File>>,
     state: State,
+    /// What the runner executed last, and whether its outputs fit into a packet: others of the kind
+    /// can follow without descriptors.
+    last: Option<(Kind, bool)>,
+    /// Most memory it has used, in bytes, and when that was asked.
+    peak: (Option<Instant>, u64),
+}
+
+/// Program, way of compiling, stack in metered bytes.
+type Kind = (Digest, CompileHow, u32);
+
+/// Tasks sent ahead of the first answer: what the socket surely takes, and what is lost by a kill.
+pub const AHEAD_MAX: usize = 32;
+/// Arguments and environment of such a task in bytes, so that as many as are sent ahead fit into the
+/// socket's buffer and neither side waits for the other.
+const WORDS_BYTES_MAX: usize = 1 << 10;
+/// Between two looks at the memory that tiny tasks use.
+const PEAK_LOOK: Duration = Duration::from_millis(100);
+
+/// How a task that was sent ahead ended.
+#[derive(Debug)]
+pub enum Ahead {
+    /// With this.
+    Ended(SmallResult),
+    /// Its outputs do not fit into a packet: run it alone.
+    TooLarge,
 }
 
 #[derive(Debug)]
@@ -86,7 +111,15 @@ impl SlotControl {
 
 impl Slot {
     pub(crate) fn new(inner: Arc<Inner>, jail: OpenJail, limits: SlotLimits) -> Self {
-        Self { inner, jail, limits, outputs: Vec::new(), state: State::Idle }
+        Self {
+            inner,
+            jail,
+            limits,
+            outputs: Vec::new(),
+            state: State::Idle,
+            last: None,
+            peak: (None, 0),
+        }
     }
 
     /// Runs one task. `timeout` is wall-clock time while not paused; when `cancel` completes, the
@@ -104,14 +137,7 @@ impl Slot {
         timeout: Duration,
         cancel: impl Future<Output = ()> + Send,
     ) -> Result<RunResult, Fault> {
-        match &self.state {
-            State::Idle => {}
-            State::Running => return Err(fault(FaultKind::Internal, "a run was left half-way")),
-            State::Dead(first) => {
-                let detail = format!("the slot is dead since {first}");
-                return Err(fault(FaultKind::Internal, &detail));
-            }
-        }
+        self.idle()?;
         if order.task.limits.memory_bytes > self.limits.memory_bytes
             || order.task.limits.output_bytes > self.limits.output_bytes
         {
@@ -130,14 +156,135 @@ impl Slot {
         match outcome {
             Ok(result) => {
                 self.state = State::Idle;
+                // One whose outputs were too many is not tried again that way.
+                let kind = kind(order);
+                let small = self.last.is_none_or(|(last, small)| last != kind || small);
+                self.last = Some((kind, small));
                 Ok(result)
             }
-            Err(first) => {
-                self.jail.control.end().await;
-                self.state = State::Dead(first.clone());
-                Err(first)
+            Err(first) => Err(self.die(first).await),
+        }
+    }
+
+    fn idle(&self) -> Result<(), Fault> {
+        match &self.state {
+            State::Idle => Ok(()),
+            State::Running => Err(fault(FaultKind::Internal, "a run was left half-way")),
+            State::Dead(first) => {
+                let detail = format!("the slot is dead since {first}");
+                Err(fault(FaultKind::Internal, &detail))
             }
         }
+    }
+
+    async fn die(&mut self, first: Fault) -> Fault {
+        self.jail.control.end().await;
+        self.state = State::Dead(first.clone());
+        first
+    }
+
+    /// Whether a task may be one of those that [`Slot::run_ahead`] takes now: without inputs, and of
+    /// the program that was run last, whose outputs were small so far.
+    #[must_use]
+    pub fn may_follow(&self, order: &RunOrder) -> bool {
+        let task = &order.task;
+        self.last == Some((kind(order), true))
+            && task.stdin.is_none()
+            && task.mounts.is_empty()
+            && words_bytes(task) <= WORDS_BYTES_MAX
+            && !order.witness
+            && task.limits.memory_bytes <= self.limits.memory_bytes
+            && task.limits.output_bytes <= self.limits.output_bytes
+            && self.is_alive()
+    }
+
+    /// Runs tasks that each [may follow](Slot::may_follow), sent together and answered in order; at most
+    /// [`AHEAD_MAX`]. `timeout` is for each, from the end of the one before. Stops at a fault: what
+    /// comes behind it was not run, or nobody knows what came of it.
+    ///
+    /// # Errors
+    /// As [`Slot::run`], beside what ended before.
+    pub async fn run_ahead(
+        &mut self,
+        orders: &[RunOrder],
+        timeout: Duration,
+        cancel: impl Future<Output = ()> + Send,
+    ) -> (Vec<Ahead>, Option<Fault>) {
+        let mut ended = Vec::with_capacity(orders.len());
+        if let Err(fault) = self.idle() {
+            return (ended, Some(fault));
+        }
+        if orders.len() > AHEAD_MAX || !orders.iter().all(|order| self.may_follow(order)) {
+            let detail = "these tasks can't be run without descriptors";
+            return (ended, Some(fault(FaultKind::Internal, detail)));
+        }
+        self.state = State::Running;
+        tokio::pin!(cancel);
+        let fault = loop {
+            let control = self.jail.control.clone();
+            let first = ended.is_empty();
+            let Some(order) = orders.get(ended.len()) else { break None };
+            let one = async {
+                if first {
+                    for order in orders {
+                        self.send(&Request::Next(order.clone()), &[]).await?;
+                    }
+                }
+                self.answered(order).await
+            };
+            let outcome = tokio::select! {
+                result = one => result,
+                () = unpaused(&control, timeout) => {
+                    let detail = format!("after {} ms", timeout.as_millis());
+                    Err(fault(FaultKind::Timeout, &detail))
+                }
+                () = &mut cancel => Err(fault(FaultKind::Cancelled, "asked to stop")),
+            };
+            match outcome {
+                Ok(result) => ended.push(result),
+                Err(first) => break Some(first),
+            }
+        };
+        match fault {
+            None => {
+                self.state = State::Idle;
+                (ended, None)
+            }
+            Some(first) => (ended, Some(self.die(first).await)),
+        }
+    }
+
+    /// The answer to the oldest task that was sent ahead.
+    async fn answered(&mut self, order: &RunOrder) -> Result<Ahead, Fault> {
+        let began = Instant::now();
+        match self.receive().await? {
+            Reply::Small { report, bytes } if bytes.len() <= SMALL_BYTES_MAX => {
+                let wall_ms = ms(began);
+                let observed = Observed {
+                    wall_ms,
+                    compile_ms: 0,
+                    cpu_ms: report.cpu_ms.min(wall_ms.saturating_mul(cores())),
+                    memory_bytes_peak: self.memory_bytes_peak(),
+                };
+                let small = report::small(report, &bytes, &order.task, observed)
+                    .map_err(|e| fault(FaultKind::RunnerCrashed, &e.to_string()))?;
+                Ok(Ahead::Ended(small))
+            }
+            Reply::TooLarge => {
+                self.last = self.last.map(|(kind, _)| (kind, false));
+                Ok(Ahead::TooLarge)
+            }
+            Reply::Faulted(claimed) => Err(runner_fault(claimed)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Looked up again at most so often: it is read from the kernel, and only grows.
+    fn memory_bytes_peak(&mut self) -> u64 {
+        if self.peak.0.is_none_or(|at| at.elapsed() >= PEAK_LOOK) {
+            self.peak = (Some(Instant::now()), self.jail.control.memory_bytes_peak());
+        }
+        self.peak.1
     }
 
     async fn converse(
@@ -276,6 +423,16 @@ impl Drop for Slot {
     }
 }
 
+fn words_bytes(task: &TaskSpec) -> usize {
+    let args = task.args.iter().map(|arg| arg.len() + 4);
+    let env = task.env.iter().map(|var| var.name.len() + var.value.len() + 8);
+    args.chain(env).sum()
+}
+
+fn kind(order: &RunOrder) -> Kind {
+    (order.task.program, order.how, order.task.limits.stack_bytes)
+}
+
 /// Completes when `timeout` has passed, not counting the time during which the jail is paused.
 async fn unpaused(control: &JailControl, timeout: Duration) {
     let mut changes = control.changes();
@@ -317,6 +474,8 @@ fn sealed(bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
+/// Asked once: the answer is read from files of the kernel's.
 fn cores() -> u64 {
-    std::thread::available_parallelism().map_or(1, |n| n.get() as u64)
+    static CORES: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u64))
 }

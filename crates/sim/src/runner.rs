@@ -52,7 +52,10 @@ pub fn execute(task: &TaskSpec, machine: NodeId, fuel_per_ms: u64) -> (u64, Resu
     let ms = outcome.fuel.0 / fuel_per_ms.max(1) + 1;
     let data_bytes = outcome.stdout.size + outcome.stderr.size;
     let observed = Observed { wall_ms: ms, ..Observed::default() };
-    (ms, Ok(Ran { outcome, observed, code_bytes: 1_000, data_bytes }))
+    // Some outputs go along with their outcomes, the others have to be asked for.
+    let bytes = vec![[b"out", &id.0[..]].concat(), Vec::new()];
+    let inline = if id.0[1].is_multiple_of(4) { bytes } else { Vec::new() };
+    (ms, Ok(Ran { outcome, observed, code_bytes: 1_000, data_bytes, inline }))
 }
 
 /// The blobs a task reads.

@@ -2,7 +2,8 @@
 //!
 //! Two areas: what the owner brought or bought is kept; what was fetched to work for others is a
 //! cache of bounded size, whose least recently used blobs go first. An open file stays readable
-//! when its blob is evicted. A fetch in progress lives in a part file that survives a restart.
+//! when its blob is evicted. A fetch in progress lives in a part file that survives a restart. What
+//! tiny tasks print is kept in one file together (`small`).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,6 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use ayni_types::Digest;
+use rustix::fs::MemfdFlags;
+
+use crate::small::Small;
 
 /// Why a blob can't be stored or read.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +65,7 @@ pub enum Area {
 #[derive(Debug)]
 pub struct Blobs {
     root: PathBuf,
+    small: Small,
     cache_bytes_max: AtomicU64,
     cache_bytes: Mutex<u64>,
 }
@@ -84,7 +89,9 @@ impl Blobs {
             }
         }
         let cache_bytes_max = AtomicU64::new(cache_bytes_max);
-        let blobs = Self { root: root.to_owned(), cache_bytes_max, cache_bytes: Mutex::new(0) };
+        let small = Small::open(&root.join("small"))?;
+        let root = root.to_owned();
+        let blobs = Self { root, small, cache_bytes_max, cache_bytes: Mutex::new(0) };
         *blobs.used() = blobs.cache_files()?.iter().map(|file| file.bytes).sum();
         Ok(blobs)
     }
@@ -108,7 +115,31 @@ impl Blobs {
         self.root.join(area).join(&name[..2]).join(name)
     }
 
-    /// Where the blob's file is, if it is held.
+    /// Keeps some blobs of at most [`SMALL_BLOB_BYTES_MAX`] bytes; gives their digests. They are
+    /// there at once, and on disk after [`Blobs::sync_small`].
+    ///
+    /// # Errors
+    /// When there is no room or the file system fails; then none of them is kept.
+    pub fn add_small(&self, blobs: &[&[u8]]) -> Result<Vec<Digest>, StoreError> {
+        Ok(self.small.add(blobs)?)
+    }
+
+    /// Returns when all that [`Blobs::add_small`] was given before is on disk.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn sync_small(&self) -> Result<(), StoreError> {
+        Ok(self.small.sync()?)
+    }
+
+    /// Length of a blob in bytes, if it is held.
+    #[must_use]
+    pub fn size(&self, digest: &Digest) -> Option<u64> {
+        let in_file = self.file(digest).and_then(|path| Some(fs::metadata(path).ok()?.len()));
+        in_file.or_else(|| Some(self.small.read(digest).ok()??.len() as u64))
+    }
+
+    /// Where the blob's file is, if it has one of its own.
     #[must_use]
     pub fn file(&self, digest: &Digest) -> Option<PathBuf> {
         [Area::Kept, Area::Cache]
@@ -126,7 +157,7 @@ impl Blobs {
         if kept.is_file() {
             return Ok(true);
         }
-        let Ok(meta) = fs::metadata(&cached) else { return Ok(false) };
+        let Ok(meta) = fs::metadata(&cached) else { return Ok(self.small.read(digest)?.is_some()) };
         let folder = kept.parent().unwrap_or(&self.root);
         fs::create_dir_all(folder)?;
         fs::rename(&cached, &kept)?;
@@ -141,7 +172,15 @@ impl Blobs {
     /// # Errors
     /// When the file system fails; a blob that is not held is `None`.
     pub fn open_blob(&self, digest: &Digest) -> Result<Option<(File, u64)>, StoreError> {
-        let Some(path) = self.file(digest) else { return Ok(None) };
+        let Some(path) = self.file(digest) else {
+            let Some(bytes) = self.small.read(digest)? else { return Ok(None) };
+            let mut file = File::from(
+                rustix::fs::memfd_create(c"blob", MemfdFlags::CLOEXEC).map_err(io::Error::from)?,
+            );
+            file.write_all(&bytes)?;
+            file.seek(SeekFrom::Start(0))?;
+            return Ok(Some((file, bytes.len() as u64)));
+        };
         let file = match File::open(&path) {
             Ok(file) => file,
             // Evicted between looking and opening.
@@ -458,6 +497,21 @@ mod tests {
         ));
         assert!(blobs.file(&wrong).is_none());
         assert_eq!(fs::read_dir(dir.path().join("part")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn small_blobs_are_read_like_any_other() {
+        let (dir, blobs) = store(100);
+        let digest = blobs.add_small(&[b"12345"]).unwrap()[0];
+        blobs.sync_small().unwrap();
+        assert_eq!(digest, Digest(*blake3::hash(b"12345").as_bytes()));
+        assert_eq!((blobs.size(&digest), blobs.file(&digest)), (Some(5), None));
+        assert!(blobs.keep(&digest).unwrap());
+        assert_eq!(blobs.read(&digest, 5).unwrap().unwrap(), b"12345");
+        assert_eq!(blobs.read(&digest, 4).unwrap(), None);
+        drop(blobs);
+        let blobs = Blobs::open(dir.path(), 100).unwrap();
+        assert_eq!(blobs.open_blob(&digest).unwrap().unwrap().1, 5);
     }
 
     #[test]

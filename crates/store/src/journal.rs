@@ -11,6 +11,10 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 /// Key: batch sequence and place within the batch.
 const RECORDS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("records-1");
 
+/// Pages of the file kept in memory, in bytes: it is written at its end and read from begin to end once,
+/// so that more than a few would only stand for what nobody reads.
+const CACHE_BYTES: usize = 16 << 20;
+
 /// An open journal.
 #[derive(Debug)]
 pub struct Journal {
@@ -45,8 +49,10 @@ impl Journal {
     /// # Errors
     /// When it can't be opened or made.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let database =
-            Database::create(path).map_err(|e| JournalError::Open(Box::new(e.into())))?;
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(path)
+            .map_err(|e| JournalError::Open(Box::new(e.into())))?;
         let begin = database.begin_write().map_err(write)?;
         begin.open_table(RECORDS).map_err(write)?;
         begin.commit().map_err(write)?;

@@ -7,7 +7,9 @@
 mod blobs;
 mod home;
 mod journal;
+mod small;
 
 pub use blobs::{Area, BlobWriter, Blobs, Partial, StoreError};
 pub use home::{Home, HomeError, Keys};
 pub use journal::{Journal, JournalError};
+pub use small::SMALL_BLOB_BYTES_MAX;

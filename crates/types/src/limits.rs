@@ -34,6 +34,10 @@ pub const RUNNER_FRAME_BYTES_MAX: usize = 1 << 20;
 pub const JOB_TASKS_MAX: usize = 1_000_000;
 /// Assignments in flight under one lease.
 pub const LEASE_WINDOW_MAX: usize = 64;
+/// Blobs that come with an outcome: more would not all be small.
+pub const INLINE_BLOBS_MAX: usize = 4;
+/// Largest blob that comes with an outcome, in bytes.
+pub const INLINE_BLOB_BYTES_MAX: usize = 4 << 10;
 /// Receipts in one batch; a proof has at most 10 hashes.
 pub const BATCH_RECEIPTS_MAX: usize = 1_024;
 /// Free text in a message (fault details, reasons), in bytes.

@@ -5,6 +5,7 @@ use ayni_types::{
     Account, AssignmentId, BatchHeader, Digest, EngineId, Fault, Lease, LeaseId, NodeAddr,
     NodeSignature, Observed, Offer, Outcome, Receipt, Roles, TaskSpec,
 };
+use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 use crate::backing::Backing;
@@ -14,7 +15,7 @@ use crate::sign::Signed;
 use crate::voucher::Voucher;
 
 /// What this build speaks.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// Everything one node says to another, blobs aside.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -284,6 +285,11 @@ pub struct Delivered {
     /// What was seen.
     #[n(2)]
     pub observed: Observed,
+    /// The bytes of some of the outcome's blobs, in no order: what is so small that asking for it
+    /// would cost more than sending it. At most `INLINE_BLOBS_MAX` of at most
+    /// `INLINE_BLOB_BYTES_MAX` bytes each; what is not one of the outcome's blobs is ignored.
+    #[n(3)]
+    pub inline: Vec<ByteVec>,
 }
 
 /// A batch as it travels: the receipts and the signature over their root.

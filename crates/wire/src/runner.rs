@@ -3,14 +3,17 @@
 //! One `SOCK_SEQPACKET` Unix socket, the runner's descriptor 0. A packet is one [`Request`] or one
 //! [`Reply`] in canonical encoding, at most [`PACKET_BYTES_MAX`] bytes, with the descriptors its
 //! variant names attached (`SCM_RIGHTS`), in that order. Anything large travels inside a
-//! descriptor. The daemon asks, the runner answers; while it runs a task the runner may ask back
-//! for blobs. The daemon treats the runner as hostile: it recomputes every digest itself.
+//! descriptor. The daemon asks, the runner answers; while it runs a task with inputs the runner may
+//! ask back for blobs. Tiny tasks of one program follow each other as packets alone
+//! ([`Request::Next`]), so that they cost neither files nor a turn each. The daemon treats the runner as hostile: it recomputes every digest itself.
 
 use ayni_types::{Digest, End, EngineId, Fault, Fuel, TaskSpec};
 use minicbor::{Decode, Encode};
 
 /// Largest packet in bytes.
 pub const PACKET_BYTES_MAX: usize = 64 << 10;
+/// Outputs of a task that travel in a packet, in bytes together.
+pub const SMALL_BYTES_MAX: usize = 16 << 10;
 
 /// From the daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -39,6 +42,11 @@ pub enum Request {
         #[n(0)]
         size: Option<u64>,
     },
+    /// Execute one more task of the program that was executed last, compiled the same way, with as
+    /// much stack and without inputs. No descriptors. Several may be sent before the first is answered;
+    /// they are answered in order.
+    #[n(4)]
+    Next(#[n(0)] RunOrder),
 }
 
 /// Which compiler and how hard. Every choice yields the same outcomes.
@@ -115,6 +123,19 @@ pub enum Reply {
     /// The machine failed, not the guest.
     #[n(6)]
     Faulted(#[n(0)] Fault),
+    /// Answer to `Next`: everything is here. Sections are places in `bytes`.
+    #[n(7)]
+    Small {
+        /// How it ended.
+        #[n(0)]
+        report: RunReport,
+        /// The outputs, at most [`SMALL_BYTES_MAX`] bytes.
+        #[cbor(n(1), with = "minicbor::bytes")]
+        bytes: Vec<u8>,
+    },
+    /// Answer to `Next`: the outputs are too many for a packet. Nothing of them is kept: `Run` it.
+    #[n(8)]
+    TooLarge,
 }
 
 /// How a run ended, and where its outputs lie in the output descriptor.

@@ -205,7 +205,7 @@ fn threads(pid: &str) -> Vec<std::path::PathBuf> {
     folder.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-fn children(pid: &str) -> Vec<String> {
+pub(super) fn children(pid: &str) -> Vec<String> {
     let of = |thread: std::path::PathBuf| {
         let text = fs::read_to_string(thread.join("children")).unwrap_or_default();
         text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()

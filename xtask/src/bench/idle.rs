@@ -71,6 +71,7 @@ struct Family {
 pub(super) struct Node {
     child: Child,
     home: PathBuf,
+    ayni: PathBuf,
 }
 
 impl Node {
@@ -80,14 +81,23 @@ impl Node {
 
     /// With something in its environment.
     pub(super) fn start_in(home: PathBuf, words: &[&str], env: &[(&str, &str)]) -> Result<Self> {
+        Self::spawn(built("ayni"), home, words, env)
+    }
+
+    /// Built by another profile: the name of its folder.
+    pub(super) fn start_of(profile: &str, home: PathBuf, words: &[&str]) -> Result<Self> {
+        Self::spawn(target().join(profile).join("ayni"), home, words, &[])
+    }
+
+    fn spawn(path: PathBuf, home: PathBuf, words: &[&str], env: &[(&str, &str)]) -> Result<Self> {
         fresh_folder(&home)?;
         let log = home.join("daemon.log");
-        let mut ayni = command(built("ayni"));
+        let mut ayni = command(&path);
         ayni.args(words).args(["--exit-with-parent", "--home"]).arg(&home);
         ayni.envs(env.iter().copied());
         ayni.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log)?);
         let child = ayni.spawn().context("can't start `ayni`")?;
-        let mut node = Self { child, home };
+        let mut node = Self { child, home, ayni: path };
         let began = Instant::now();
         while !node.is_up() {
             let ended = node.child.try_wait()?;
@@ -115,7 +125,7 @@ impl Node {
     }
 
     pub(super) fn ask(&self, words: &[&str]) -> Result<Value> {
-        let mut ayni = command(built("ayni"));
+        let mut ayni = command(&self.ayni);
         let said = output(ayni.args(words).args(["--json", "--home"]).arg(&self.home))?;
         serde_json::from_str(&said).with_context(|| format!("`ayni {}` said {said}", words[0]))
     }
@@ -151,7 +161,7 @@ impl Family {
 }
 
 /// Processor time of a process and of its children that have ended, in user and kernel mode.
-fn ticks(stat: &str) -> Result<u64> {
+pub(super) fn ticks(stat: &str) -> Result<u64> {
     // The name, in brackets, may hold anything; field 3 follows it.
     let (_, rest) = stat.rsplit_once(") ").context("no name in `stat`")?;
     let fields = rest.split(' ').skip(14 - 3).take(4);

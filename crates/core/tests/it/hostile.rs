@@ -130,6 +130,7 @@ fn message(kind: u8, n: u8, number: u64, known: &[LeaseId], me: NodeId, them: No
                 files: vec![OutFile { path: "../../x".into(), blob }; n as usize % 3],
             },
             observed: Observed::default(),
+            inline: vec![vec![n; n as usize].into(); n as usize % 9],
         }),
         10 => Message::Faulted {
             assignment,

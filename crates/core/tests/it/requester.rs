@@ -1,6 +1,8 @@
 //! The way of a job, seen from who asks.
 
-use ayni_core::{Command, CommandError, JobState, Lent, PauseReason, Purpose, Reply, TaskState};
+use ayni_core::{
+    Command, CommandError, FetchWhat, JobState, Lent, PauseReason, Purpose, Reply, TaskState,
+};
 use ayni_types::{Amount, Fault, FaultKind, Fuel, JobId, Outcome, Price, TaskSpec};
 
 use crate::stage::{Script, Stage, fault, honest, job, never, outcome};
@@ -41,6 +43,60 @@ fn a_job_is_leased_assigned_delivered_signed_and_accepted() {
     assert_eq!(view.price_total, Amount(3_000));
     assert_eq!(stage.actors[1].core.provider().totals.tasks, 3);
     assert!(stage.actors[0].core.leases().is_empty() && stage.actors[1].core.leases().is_empty());
+}
+
+#[test]
+fn outputs_that_came_along_are_kept_and_only_the_others_are_asked_for() {
+    let (out, empty, alien) = (b"a".to_vec(), Vec::new(), b"not of it".to_vec());
+    let rest = |bytes: &[u8]| (ayni_wire::digest(bytes), bytes.len() as u64);
+    let large = vec![b'x'; 4_097];
+    for (inline, expected) in [
+        (vec![], None),
+        (vec![alien.clone()], None),
+        (vec![alien, out.clone(), out.clone()], Some((vec![out.clone()], vec![rest(b"")]))),
+        (vec![empty.clone(), out.clone()], Some((vec![empty.clone(), out.clone()], vec![]))),
+        (vec![large, empty.clone()], Some((vec![empty], vec![rest(b"a")]))),
+    ] {
+        let mut stage = Stage::new(&[("ann", honest)]);
+        stage.inline = inline;
+        stage.command(0, Command::SubmitJob(job(1, &["a"])));
+        stage.pass(10_000);
+        let fetched = stage.fetched.iter().find(|(who, _)| *who == "asker").map(|(_, what)| what);
+        match (fetched, expected) {
+            (Some(FetchWhat::Blobs(all)), None) => assert_eq!(all.len(), 2),
+            (Some(FetchWhat::Outputs { here, rest }), Some(expected)) => {
+                assert_eq!((here, rest), (&expected.0, &expected.1));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(stage.actors[0].core.job(JOB).expect("it is there").counts.accepted, 1);
+    }
+}
+
+#[test]
+fn tiny_tasks_are_handed_out_ahead_and_others_are_not() {
+    let most_in_flight = |stage: &Stage| {
+        let (mut now, mut most) = (0_usize, 0);
+        for line in &stage.lines {
+            now += usize::from(line.contains(": Assign "));
+            now -= usize::from(line.ends_with(": Delivered"));
+            most = most.max(now);
+        }
+        most
+    };
+    let names: Vec<String> = (0..400).map(|n| n.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for (cpu_ms, least, most) in [(0, 33, 64), (10, 5, 6), (40, 3, 4)] {
+        let mut stage = Stage::new(&[("ann", honest)]);
+        stage.cpu_ms = cpu_ms;
+        stage.take(&[]);
+        stage.command(0, Command::SubmitJob(job(1, &names)));
+        stage.pass(60_000);
+        let view = stage.actors[0].core.job(JOB).expect("it is there");
+        assert_eq!((view.counts.accepted, view.faults), (400, 0), "{cpu_ms} ms");
+        let found = most_in_flight(&stage);
+        assert!((least..=most).contains(&found), "{cpu_ms} ms: {found} in flight");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ayni_core::{
-    Command, CommandId, Config, Core, Effect, Event, HomeConfig, JobSpec, NoticeKind,
+    Command, CommandId, Config, Core, Effect, Event, FetchWhat, HomeConfig, JobSpec, NoticeKind,
     ProviderConfig, Purpose, Ran, Reply, RunId, Tuning, WireSeal,
 };
 use ayni_types::{
@@ -59,6 +59,12 @@ pub(crate) struct Stage {
     /// Higher vouchers get lost.
     pub(crate) mute_vouchers_above: Option<u128>,
     pub(crate) bank: Bank,
+    /// Providers send so many bytes lists along, the first of them the output itself.
+    pub(crate) inline: Vec<Vec<u8>>,
+    /// Processor time that each run takes, in milliseconds.
+    pub(crate) cpu_ms: u64,
+    /// What was to be fetched, and by whom.
+    pub(crate) fetched: Vec<(&'static str, FetchWhat)>,
 }
 
 pub(crate) fn outcome(task: &TaskSpec) -> Outcome {
@@ -175,6 +181,9 @@ impl Stage {
             energy: None,
             mute_vouchers_above: None,
             bank: Bank::default(),
+            inline: Vec::new(),
+            cpu_ms: 5,
+            fetched: Vec::new(),
         };
         stage.enter("asker", honest, false);
         for (name, script) in providers {
@@ -281,7 +290,8 @@ impl Stage {
     pub(crate) fn compiled(&mut self) {
         for (at, run, task) in std::mem::take(&mut self.compiling) {
             let (observed, code_bytes, data_bytes) = (Observed::default(), 100, 10);
-            let ran = Ran { outcome: outcome(&task), observed, code_bytes, data_bytes };
+            let outcome = outcome(&task);
+            let ran = Ran { outcome, observed, code_bytes, data_bytes, inline: Vec::new() };
             self.queue.push_back((at, Event::RunStarted { run, compiling: false }));
             self.queue.push_back((at, Event::Ran { run, result: Ok(ran) }));
         }
@@ -349,7 +359,8 @@ impl Stage {
                     self.queue.push_back((at, Event::Persisted { sequence }));
                 }
             }
-            Effect::Fetch { id: fetch, .. } => {
+            Effect::Fetch { id: fetch, what, .. } => {
+                self.fetched.push((name, what));
                 self.queue.push_back((at, Event::Fetched { fetch, result: Ok(()) }));
             }
             Effect::Run { id: run, task, purpose, .. } => {
@@ -366,9 +377,10 @@ impl Stage {
                 }
                 let result = (self.actors[at].script)(&task, purpose).map(|outcome| Ran {
                     outcome,
-                    observed: Observed { wall_ms: 50, cpu_ms: 5, ..Observed::default() },
+                    observed: Observed { wall_ms: 50, cpu_ms: self.cpu_ms, ..Observed::default() },
                     code_bytes: self.bytes.0,
                     data_bytes: self.bytes.1,
+                    inline: self.inline.clone(),
                 });
                 assert_eq!(task_id(&task).0.len(), 32);
                 // A script that says `never` keeps its slot until the end of the play.

@@ -9,23 +9,34 @@ use std::os::fd::OwnedFd;
 use ayni_types::{Digest, Fault, FaultKind};
 use ayni_wire::runner::CompileHow;
 use wasmtime::component::Component;
-use wasmtime::{Engine, Module, Precompiled};
+use wasmtime::{Engine, InstancePre, Linker, Module, Precompiled};
 
 use crate::check::ProgramKind;
 use crate::engine::engine;
 use crate::mapped::Mapped;
+use crate::preview1;
 use crate::stop::fault;
+
+use super::State;
 
 /// Largest artefact that is mapped: about three times a program, ten for the slower back end.
 const ARTEFACT_BYTES_MAX: u64 = 2 << 30;
 
 /// A program ready to run.
-#[derive(Debug)]
 pub enum Program {
-    /// A preview 1 command.
-    Module(Engine, Module),
+    /// A preview 1 command, its imports found.
+    Module(Engine, InstancePre<State>),
     /// A preview 2 command.
     Component(Engine, Component),
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Module(..) => "Program::Module",
+            Self::Component(..) => "Program::Component",
+        })
+    }
 }
 
 impl Program {
@@ -43,6 +54,26 @@ impl Program {
 pub struct Loaded(Option<(Digest, CompileHow, u32, Program)>);
 
 impl Loaded {
+    /// The program loaded last, if it is this one.
+    ///
+    /// # Errors
+    /// A fault when it is another.
+    pub fn last(
+        &self,
+        digest: Digest,
+        how: CompileHow,
+        stack_bytes: u32,
+    ) -> Result<&Program, Fault> {
+        match &self.0 {
+            Some((last, last_how, last_stack, program))
+                if *last == digest && *last_how == how && *last_stack == stack_bytes =>
+            {
+                Ok(program)
+            }
+            _ => Err(fault(FaultKind::Internal, format!("program {digest} was not the last"))),
+        }
+    }
+
     /// The program in `artefact`, loaded unless it was the last one too.
     ///
     /// # Errors
@@ -86,7 +117,10 @@ fn load(how: CompileHow, stack_bytes: u32, artefact: OwnedFd) -> Result<Program,
             // SAFETY: as said above.
             let module = unsafe { Module::deserialize_open_file(&engine, File::from(artefact)) };
             let module = module.map_err(|e| bad(format!("{e:#}")))?;
-            Ok(Program::Module(engine, module))
+            let mut linker = Linker::new(&engine);
+            let linked = preview1::link(&mut linker).and_then(|()| linker.instantiate_pre(&module));
+            let linked = linked.map_err(|e| bad(format!("{e:#}")))?;
+            Ok(Program::Module(engine, linked))
         }
         Some(Precompiled::Component) => {
             let engine = engine(ProgramKind::Component)?;

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use ayni_types::{Digest, End, Exhausted, Fault, FaultKind, Fuel};
-use ayni_wire::runner::{CheckReport, FileSection, Reply, RunReport, Section};
+use ayni_wire::runner::{CheckReport, FileSection, Reply, RunOrder, RunReport, Section};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 use crate::{Context, finish, receive, report_as, send, send_raw, sys};
@@ -141,4 +141,26 @@ pub(crate) fn send_forged(name: &str, context: &Context) {
         }
         other => finish(output, &format!("no such lie: {other}")),
     }
+}
+
+/// Answers a `Next` with the lie that its last argument names.
+pub(crate) fn next(order: &RunOrder) {
+    let section = |offset, bytes| Section { offset, bytes };
+    let (stdout, bytes) = match order.task.args.last().map(String::as_str) {
+        Some("out of bounds") => (section(1, u64::MAX), b"few".to_vec()),
+        Some("too much") => (section(0, 1 << 15), vec![b'x'; 1 << 15]),
+        Some("done") => return send(&Reply::Done { report_offset: 0, report_bytes: 5 }),
+        Some("asks") => return send(&Reply::NeedBlob { digest: Digest([7; 32]) }),
+        _ => (section(0, 6), b"honest".to_vec()),
+    };
+    let report = RunReport {
+        end: End::Exit(0),
+        fuel: Fuel(1),
+        stdout,
+        stderr: Section::default(),
+        files: Vec::new(),
+        cpu_ms: 0,
+        state: None,
+    };
+    send(&Reply::Small { report, bytes });
 }

@@ -136,6 +136,7 @@ fn serve() {
                 finish(&context.output, &text);
             }
             Request::Blob { .. } => {}
+            Request::Next(order) => forge::next(&order),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! What a runner says is not believed.
 
+use std::future::pending;
 use std::time::{Duration, Instant};
 
-use ayni_types::{EngineId, FaultKind};
-use ayni_wire::runner::CompileHow;
+use ayni_sandbox::Ahead;
+use ayni_types::{Digest, EngineId, FaultKind};
+use ayni_wire::runner::{CompileHow, RunOrder};
 use std::io::Write;
 
-use crate::help::{Bench, stdout};
+use crate::help::{Bench, order, stdout};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_lie_ends_its_slot_and_nothing_else() {
@@ -105,4 +107,60 @@ async fn a_timeout_kills_promptly() {
     // Generous: what is tested is that it ends at all; the figure is printed.
     println!("killed and cleaned up {:?} after the start", began.elapsed());
     assert!(began.elapsed() < Duration::from_secs(30));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lies_about_tasks_that_were_sent_ahead_end_the_slot_and_keep_what_ended_before() {
+    let bench = Bench::new().await;
+    let minute = Duration::from_secs(60);
+    for (lie, said) in [
+        ("out of bounds", "stdout lies at"),
+        ("too much", "out of turn with Small"),
+        ("done", "out of turn with Done"),
+        ("asks", "out of turn with NeedBlob"),
+    ] {
+        let mut slot = bench.slot().await;
+        let named = |name: &str| {
+            let mut order = order();
+            order.task.args.push(name.to_owned());
+            order
+        };
+        assert!(!slot.may_follow(&named("honest")), "nothing was run before it");
+        bench.run(&mut slot, "forge: none").await.unwrap();
+        let orders = [named("honest"), named(lie), named("honest")];
+        let (ended, fault) = slot.run_ahead(&orders, minute, pending()).await;
+        let [Ahead::Ended(first)] = ended.as_slice() else { panic!("{lie}: {ended:?}") };
+        assert_eq!((first.stdout.as_slice(), first.fuel.0), (&b"honest"[..], 1));
+        let fault = fault.unwrap();
+        assert_eq!(fault.kind, FaultKind::RunnerCrashed, "{lie}: {fault}");
+        assert!(fault.detail.contains(said), "{lie}: {fault}");
+        assert!(!slot.is_alive() && !slot.may_follow(&named("honest")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_tasks_without_inputs_of_the_same_program_are_sent_ahead() {
+    let bench = Bench::new().await;
+    let mut slot = bench.slot().await;
+    bench.run(&mut slot, "forge: none").await.unwrap();
+    assert!(slot.may_follow(&order()));
+    let changes: [fn(&mut RunOrder); 7] = [
+        |o| o.task.program = Digest([2; 32]),
+        |o| o.task.stdin = Some(Digest([2; 32])),
+        |o| o.task.limits.stack_bytes += 1,
+        |o| o.task.limits.memory_bytes = u64::MAX,
+        |o| o.how = CompileHow::Plain,
+        |o| o.witness = true,
+        |o| o.task.args.push("x".repeat(1 << 10)),
+    ];
+    for (at, change) in changes.iter().enumerate() {
+        let mut other = order();
+        change(&mut other);
+        assert!(!slot.may_follow(&other), "change {at}");
+        let (ended, fault) = slot.run_ahead(&[other], Duration::from_secs(60), pending()).await;
+        assert!(ended.is_empty() && fault.is_some() && slot.is_alive(), "change {at}");
+    }
+    let many = vec![order(); ayni_sandbox::AHEAD_MAX];
+    let (ended, fault) = slot.run_ahead(&many, Duration::from_secs(60), pending()).await;
+    assert_eq!((ended.len(), fault), (many.len(), None));
 }

@@ -116,7 +116,12 @@ pub(super) fn is_right(number: u32, went: &Went) -> bool {
 pub(super) fn delivered(number: u32) -> Message {
     let assignment = AssignmentId { lease: LEASE, number: u64::from(number) };
     let outcome = ran(number).outcome;
-    Message::Delivered(Delivered { assignment, outcome, observed: Observed::default() })
+    Message::Delivered(Delivered {
+        assignment,
+        outcome,
+        observed: Observed::default(),
+        inline: Vec::new(),
+    })
 }
 
 pub(super) fn assign(number: u32) -> Message {

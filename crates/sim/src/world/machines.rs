@@ -16,6 +16,11 @@ impl World {
         let mut blobs: Vec<Digest> = match what {
             FetchWhat::Inputs(task) => runner::inputs(task),
             FetchWhat::Blobs(blobs) => blobs.iter().map(|(d, _)| *d).collect(),
+            FetchWhat::Outputs { here, rest } => {
+                let kept: Vec<Digest> = here.iter().map(|bytes| ayni_wire::digest(bytes)).collect();
+                self.nodes[at].blobs.extend(kept);
+                rest.iter().map(|(d, _)| *d).collect()
+            }
         };
         blobs.retain(|b| !self.nodes[at].blobs.contains(b));
         let failed = !self.healed && self.faults.percent(self.knobs.fetch_fail_percent);

@@ -359,6 +359,7 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
                 assignment,
                 outcome: outcome(),
                 observed: Observed { wall_ms: 1_200, ..Observed::default() },
+                inline: vec![b"output".to_vec().into(), Vec::new().into()],
             }),
         ),
         (
