@@ -16,6 +16,8 @@ pub const PACKET_BYTES_MAX: usize = 64 << 10;
 pub const SMALL_BYTES_MAX: usize = 16 << 10;
 
 /// From the daemon.
+// Made and encoded, or decoded and answered; never kept in numbers.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Request {
     /// Look at a program, don't run it. Descriptors: program (read-only).
