@@ -10,7 +10,7 @@ use ayni_api::json::{
 use ayni_core as core;
 use ayni_court::{Call, Verdict};
 use ayni_types::{Account, Fault, Fuel, NodeId, Observed, Price, Verify};
-use ayni_wire::{ReceiptFile, TwoRoots, encode, outcome_digest};
+use ayni_wire::{TwoRoots, encode, outcome_digest};
 
 use crate::bank::Staked;
 use crate::config::Power;

@@ -42,12 +42,10 @@ impl Small {
         let mut reader = BufReader::with_capacity(1 << 20, &file);
         let mut state = State::default();
         while let Some((digest, bytes)) = next(&mut reader)? {
-            if digest != digest_of(&bytes) {
-                // Only the end of the file can be half-written; what stands behind damage is lost with
-                // it, and fetched or computed again.
-                break;
+            // One that is damaged is lost, and fetched or computed again; those behind it are not.
+            if digest == digest_of(&bytes) {
+                state.index.insert((key(&digest), state.end));
             }
-            state.index.insert((key(&digest), state.end));
             state.end += (HEAD_BYTES + bytes.len()) as u64;
         }
         file.set_len(state.end)?;
@@ -148,7 +146,7 @@ fn parse(head: &[u8; HEAD_BYTES]) -> io::Result<(usize, Digest)> {
     Ok((length, Digest(digest)))
 }
 
-/// The next record; `None` at the end, or where it is cut off or damaged.
+/// The next record; `None` at the end, where it is cut off, or where its length can't be.
 fn next(reader: &mut impl Read) -> io::Result<Option<(Digest, Vec<u8>)>> {
     let ended = |error: io::Error| match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Ok(None),
@@ -188,6 +186,26 @@ mod tests {
         assert_eq!(small.read(&digests[0]).unwrap().unwrap(), b"one");
         assert_eq!(small.read(&digests[1]).unwrap().unwrap(), b"");
         assert_eq!(small.read(&Digest([1; 32])).unwrap(), None);
+    }
+
+    #[test]
+    fn a_damaged_record_takes_no_other_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("small");
+        let digests = Small::open(&path).unwrap().add(&[b"one", b"two", b"three"]).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        // A bit of the second one's digest, and of its bytes.
+        for at in [39 + 4, 39 + 36] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            std::fs::write(&path, damaged).unwrap();
+            let small = Small::open(&path).unwrap();
+            assert_eq!(small.read(&digests[0]).unwrap().unwrap(), b"one");
+            assert_eq!(small.read(&digests[1]).unwrap(), None);
+            assert_eq!(small.read(&digests[2]).unwrap().unwrap(), b"three");
+            assert_eq!(small.add(&[b"two"]).unwrap(), digests[1..2]);
+            assert_eq!(small.read(&digests[1]).unwrap().unwrap(), b"two");
+        }
     }
 
     #[test]
