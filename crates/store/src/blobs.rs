@@ -115,7 +115,7 @@ impl Blobs {
         self.root.join(area).join(&name[..2]).join(name)
     }
 
-    /// Keeps some blobs of at most [`SMALL_BLOB_BYTES_MAX`] bytes; gives their digests. They are
+    /// Keeps some blobs of at most [`crate::SMALL_BLOB_BYTES_MAX`] bytes; gives their digests. They are
     /// there at once, and on disk after [`Blobs::sync_small`].
     ///
     /// # Errors
