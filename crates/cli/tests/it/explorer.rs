@@ -266,7 +266,9 @@ fn anybody_finds_what_is_public_and_nobody_what_is_not() {
     }
 
     // A receipt holds, none with a byte changed does, and nothing is executed again.
-    let receipt = std::fs::read(network.dir.path().join("out/07/receipt")).expect("a receipt");
+    // What home found, where somebody lied, has none.
+    let of = |index: u32| network.dir.path().join(format!("out/{index:02}/receipt"));
+    let receipt = (0..40).find_map(|index| std::fs::read(of(index)).ok()).expect("a receipt");
     let good = explorer.check("/v1/verify?re_execute=true", &receipt).json();
     assert_eq!((&good["ok"], keys(&good)), (&json!(true), vec!["ok", "schema", "steps"]), "{good}");
     assert!(!good.to_string().contains("again"), "{good}");
