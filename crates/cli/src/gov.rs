@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use ayni_node::gov::{Assembly, Standing, Vote};
+use ayni_node::gov::{Assembly, Standing, Vote, proposal_json};
 use ayni_node::{Config, Layer, Machine};
 use ayni_types::Account;
 use serde_json::{Value, json};
@@ -27,8 +27,8 @@ pub(crate) async fn run(command: GovCommand, home: &Path, ui: &Ui) -> anyhow::Re
     match command {
         GovCommand::List => {
             let all = assembly.voter.list().await?;
-            let value =
-                json!({ "schema": 1, "proposals": all.iter().map(shown).collect::<Vec<_>>() });
+            let shown: Vec<_> = all.iter().map(|one| proposal_json(one, None)).collect();
+            let value = json!({ "schema": 1, "proposals": shown });
             ui.show(&value, |_| list_text(&all));
         }
         GovCommand::Parameters => {
@@ -92,23 +92,6 @@ pub(crate) async fn run(command: GovCommand, home: &Path, ui: &Ui) -> anyhow::Re
 
 fn say(ui: &Ui, id: &str, done: &str) {
     ui.show(&json!({ "schema": 1, "id": id, "done": done }), |_| format!("{id} {done}"));
-}
-
-fn shown(standing: &Standing) -> Value {
-    let proposal = &standing.proposal;
-    json!({
-        "id": proposal.id.to_string(),
-        "proposer": proposal.proposer.to_string(),
-        "why": proposal.description,
-        "actions": proposal.actions.iter().map(|a| a.to_string()).collect::<Vec<_>>(),
-        "stage": standing.stage.to_string(),
-        "for": standing.for_it.to_string(),
-        "against": standing.against.to_string(),
-        "abstained": standing.abstained.to_string(),
-        "vote_from_ms": proposal.from.0,
-        "vote_until_ms": proposal.until.0,
-        "ready_ms": standing.ready.map(|at| at.0),
-    })
 }
 
 fn list_text(all: &[Standing]) -> String {

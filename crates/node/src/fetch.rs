@@ -15,6 +15,7 @@ use ayni_types::{Digest, NodeId, TaskSpec, limits};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::inputs::{InputsError, inputs};
+use crate::keep::keep;
 
 /// Blobs of one task fetched at once.
 const PARALLEL: usize = 8;
@@ -44,11 +45,7 @@ impl Fetcher {
             FetchWhat::Inputs(task) => self.inputs(&task, &from).await,
             FetchWhat::Outputs { here, rest } => {
                 let blobs = self.blobs.clone();
-                let keep = move || {
-                    let bytes: Vec<&[u8]> = here.iter().map(Vec::as_slice).collect();
-                    blobs.add_small(&bytes).and_then(|_| blobs.sync_small()).map_err(failure)
-                };
-                let kept = tokio::task::spawn_blocking(keep).await;
+                let kept = tokio::task::spawn_blocking(move || keep(&blobs, here.iter())).await;
                 kept.map_err(|error| FetchFailure::Unavailable(error.to_string()))??;
                 let rest = rest.into_iter().map(|(digest, size)| (digest, Some(size)));
                 self.all(Area::Kept, rest.collect(), &from).await

@@ -20,7 +20,7 @@ use crate::bank::BankError;
 use crate::config::Pay;
 
 pub use ayni_chain::contracts::gov::{
-    Action, Change, GovError, ParameterError, ProposalId, Stage, Standing, Vote,
+    Action, Ballot, Change, GovError, ParameterError, ProposalId, Stage, Standing, Vote,
 };
 
 /// Longest wait for a transaction.
@@ -65,6 +65,26 @@ impl Assembly {
     }
 }
 
+/// A proposal as it is shown; `ballot` is of whoever looks.
+#[must_use]
+pub fn proposal_json(standing: &Standing, ballot: Option<Ballot>) -> ProposalJson {
+    let proposal = &standing.proposal;
+    ProposalJson {
+        id: proposal.id.to_string(),
+        proposer: Text(proposal.proposer),
+        why: proposal.description.clone(),
+        actions: proposal.actions.iter().map(ToString::to_string).collect(),
+        stage: standing.stage.to_string(),
+        for_it: Text(standing.for_it.0),
+        against: Text(standing.against.0),
+        abstained: Text(standing.abstained.0),
+        vote_from_ms: proposal.from.0,
+        vote_until_ms: proposal.until.0,
+        ready_ms: standing.ready.map(|at| at.0),
+        ballot: ballot.map(|b| BallotJson { votes: Text(b.votes.0), cast: b.cast }),
+    }
+}
+
 /// All proposals, the newest first, and what an account votes with.
 pub(crate) async fn seen(
     client: &Client,
@@ -78,21 +98,7 @@ pub(crate) async fn seen(
             Stage::Active => Some(gov::ballot(client, at, &standing.proposal, account).await?),
             _ => None,
         };
-        let proposal = &standing.proposal;
-        proposals.push(ProposalJson {
-            id: proposal.id.to_string(),
-            proposer: Text(proposal.proposer),
-            why: proposal.description.clone(),
-            actions: proposal.actions.iter().map(ToString::to_string).collect(),
-            stage: standing.stage.to_string(),
-            for_it: Text(standing.for_it.0),
-            against: Text(standing.against.0),
-            abstained: Text(standing.abstained.0),
-            vote_from_ms: proposal.from.0,
-            vote_until_ms: proposal.until.0,
-            ready_ms: standing.ready.map(|at| at.0),
-            ballot: ballot.map(|b| BallotJson { votes: Text(b.votes.0), cast: b.cast }),
-        });
+        proposals.push(proposal_json(&standing, ballot));
     }
     Ok(ProposalList {
         schema: Schema,
@@ -111,12 +117,7 @@ pub(crate) async fn may_vote(
     account: Account,
     id: ProposalId,
 ) -> Result<(), ApiError> {
-    let found = gov::proposal(client, at, id).await.map_err(|error| refused(&error))?;
-    let found = gov::standing(client, at, found).await.map_err(|error| refused(&error))?;
-    if found.stage != Stage::Active {
-        let error = GovError::NotNow { wants: Stage::Active, standing: Box::new(found) };
-        return Err(refused(&error));
-    }
+    let found = gov::expect(client, at, id, Stage::Active).await.map_err(|e| refused(&e))?;
     let ballot = gov::ballot(client, at, &found.proposal, account).await;
     let ballot = ballot.map_err(|error| refused(&error.into()))?;
     let why = match (ballot.cast, ballot.votes.0) {

@@ -37,15 +37,18 @@ fn keep_all(blobs: &Blobs, handle: &Handle, came: &mpsc::Receiver<Came>) {
         {
             group.push(next);
         }
-        let result = keep(blobs, &group);
+        let result = keep(blobs, group.iter().flat_map(|(_, all)| all));
         for (fetch, _) in group {
             handle.event(Event::Fetched { fetch, result: result.clone() });
         }
     }
 }
 
-fn keep(blobs: &Blobs, group: &[Came]) -> Result<(), FetchFailure> {
-    let bytes: Vec<&[u8]> =
-        group.iter().flat_map(|(_, all)| all.iter().map(Vec::as_slice)).collect();
+/// Keeps small blobs, and returns when they are on disk.
+pub(crate) fn keep<'a>(
+    blobs: &Blobs,
+    all: impl Iterator<Item = &'a Vec<u8>>,
+) -> Result<(), FetchFailure> {
+    let bytes: Vec<&[u8]> = all.map(Vec::as_slice).collect();
     blobs.add_small(&bytes).and_then(|_| blobs.sync_small()).map_err(failure)
 }

@@ -588,6 +588,23 @@ pub async fn voting_power(
     Ok(VotingPower { held: amount(held), delegate: Account(to.into()), votes: amount(votes) })
 }
 
+/// A proposal that stands where it must.
+///
+/// # Errors
+/// As `standing`, if there is none of that name, or if it stands elsewhere.
+pub async fn expect(
+    client: &Client,
+    at: &Addresses,
+    id: ProposalId,
+    wants: Stage,
+) -> Result<Standing, GovError> {
+    let standing = standing(client, at, proposal(client, at, id).await?).await?;
+    if standing.stage == wants {
+        return Ok(standing);
+    }
+    Err(GovError::NotNow { wants, standing: Box::new(standing) })
+}
+
 /// What an account can say about a proposal whose vote has begun.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use ayni_types::Account;
 
 use super::{
     Addresses, Change, GovError, ProposalId, Stage, Standing, Vote, cancel, delegate, execute,
-    proposal, proposals, propose, proposed_id, queue, standing, vote, voting_power,
+    expect, proposals, propose, proposed_id, queue, standing, vote, voting_power,
 };
 use crate::client::Client;
 use crate::sender::{Intent, Outcome, Sender, Stage as Sent};
@@ -123,12 +123,7 @@ impl Voter {
     }
 
     async fn expect(&self, id: ProposalId, stage: Stage) -> Result<Standing, GovError> {
-        let found = proposal(self.client(), &self.at, id).await?;
-        let found = standing(self.client(), &self.at, found).await?;
-        if found.stage == stage {
-            return Ok(found);
-        }
-        Err(GovError::NotNow { wants: stage, standing: Box::new(found) })
+        expect(self.client(), &self.at, id, stage).await
     }
 
     async fn once(&mut self, name: &str, to: Account, data: Vec<u8>) -> Result<(), GovError> {
